@@ -1,0 +1,191 @@
+"""What a chapter's notebook calls: its parameters, its confirmations, its part of the ledger.
+
+    page = Chapter("02-baseline", confidence_level=confidence_level)
+    page.compare({"table1.bone.all.lu.percent": share})      # shown, and asserted
+    page.glue("n_patients", 831)                             # for the prose
+    page.ledger()                                            # at the end
+
+Numbers are confirmed at the default parameters only. A chapter run with others shows a
+banner, confirms nothing and writes no ledger rows.
+"""
+
+from __future__ import annotations
+
+import ast
+import html
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+from myst_nb import glue as myst_glue
+
+from visiontrial import ledger, paths, published
+from visiontrial.printed import as_printed, parse, prints_as
+
+Number = float | int
+
+
+class ClaimMismatch(AssertionError):
+    """A value shown in a chapter does not print as the paper's number."""
+
+
+class Chapter:
+    """One chapter in execution.
+
+    `name` is the notebook's (`02-baseline`); the keyword arguments are its parameters as
+    they now stand. Defaults are read from the notebook's cell tagged `parameters`.
+    """
+
+    def __init__(self, name: str, **parameters):
+        self.name = name
+        self.changed = {k: v for k, v in parameters.items() if v != defaults(name)[k]}
+        if self.changed:
+            _show(_Html(_banner(self.changed)))
+
+    @property
+    def is_default(self) -> bool:
+        """Whether the chapter runs at its default parameters, so that its numbers are confirmed."""
+        return not self.changed
+
+    def compare(self, values: Mapping[str, Number], *, caption: str) -> Comparison:
+        """Published beside ours, one row per claim. At default parameters every row must agree.
+
+        `values` maps claim ids to unrounded values. Raises `ClaimMismatch` naming the chapter
+        and the claims that do not print alike.
+        """
+        rows = [_compared(claim_id, value) for claim_id, value in values.items()]
+        table = pd.DataFrame(rows, columns=["claim_id", "published", "ours", "difference", "verdict"])
+        wrong = table[table["verdict"] != "match"]
+        if self.is_default and len(wrong):
+            lines = [f"{r.claim_id}: printed {r.published}, ours {r.ours}" for r in wrong.itertuples()]
+            raise ClaimMismatch(f"chapter {self.name}: " + "; ".join(lines))
+        return Comparison(table, caption)
+
+    def confirm(self, claim_id: str, value: Number) -> str:
+        """Assert one value against its claim and return it as printed, for gluing."""
+        self.compare({claim_id: value}, caption=claim_id)
+        return as_printed(value, parse(published.printed(claim_id)).decimals)
+
+    def glue(self, name: str, text: str | int) -> None:
+        """Hand text to the prose as `` {glue:text}`name` ``.
+
+        Only text already formatted, or a whole number: a format given in the role is dropped
+        silently for NumPy numbers, so none is.
+        """
+        if not isinstance(text, str | int):
+            raise TypeError(f"glue {name!r}: give text, formatted once (as_printed), not {type(text).__name__}")
+        myst_glue(name, _Text(str(text)), display=False)
+
+    def ledger(self) -> LedgerPart:
+        """This chapter's part of the ledger, to be shown at its end; written when parameters are default."""
+        part = ledger.of_chapter(self.name)
+        if self.is_default:
+            ledger.write(part, paths.LEDGER_PARTS / f"{self.name}.csv")
+        return LedgerPart(part)
+
+
+class Comparison:
+    """Published value, our value, difference, verdict: shown as a table, kept as `frame`."""
+
+    def __init__(self, frame: pd.DataFrame, caption: str):
+        self.frame = frame
+        self.caption = caption
+
+    def __repr__(self) -> str:
+        return f"{self.caption}\n{self.frame.to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return _html_table(self.frame, self.caption, "comparison")
+
+
+class LedgerPart:
+    """A chapter's rows of the ledger, folded to a summary that opens."""
+
+    shown = ("claim_id", "printed", "reproduced", "difference", "grade", "verdict", "explanation")
+
+    def __init__(self, frame: pd.DataFrame):
+        self.frame = frame
+
+    def __repr__(self) -> str:
+        return self.summary
+
+    @property
+    def summary(self) -> str:
+        """Counts by grade and verdict, in one sentence."""
+        counts = self.frame.groupby(["grade", "verdict"], sort=False).size()
+        parts = ", ".join(f"{n} {grade} ({verdict})" for (grade, verdict), n in counts.items())
+        return f"This chapter answers for {len(self.frame)} printed numbers: {parts}."
+
+    def _repr_html_(self) -> str:
+        table = _html_table(self.frame[list(self.shown)], "Every claim of this chapter", "ledger-part")
+        return f"<details class='ledger-part'><summary>{html.escape(self.summary)}</summary>{table}</details>"
+
+
+def defaults(name: str) -> dict:
+    """The default parameters of a chapter: the literals assigned in its cell tagged `parameters`."""
+    notebook = json.loads((paths.NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))
+    sources = [
+        "".join(cell["source"]) for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", [])
+    ]
+    assignments = [node for source in sources for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in assignments}
+
+
+def _compared(claim_id: str, value: Number) -> tuple[str, str, str, str, str]:
+    characters = published.printed(claim_id)
+    target = parse(characters)
+    ours = characters if target.sign and prints_as(value, characters) else as_printed(value, target.decimals)
+    difference = "" if target.sign else as_printed(float(value) - float(target.value), target.decimals + 2)
+    return claim_id, characters, ours, difference, "match" if prints_as(value, characters) else "differs"
+
+
+def _banner(changed: dict) -> str:
+    settings = ", ".join(f"{html.escape(k)} = {html.escape(repr(v))}" for k, v in changed.items())
+    return (
+        "<div class='banner banner-parameters' role='note'><strong>Not the default run.</strong> "
+        f"This chapter runs with {settings}. Its numbers are not the ones that were confirmed against the "
+        "paper, and it writes nothing into the ledger.</div>"
+    )
+
+
+def _html_table(frame: pd.DataFrame, caption: str, kind: str) -> str:
+    head = "".join(f"<th scope='col'>{html.escape(c.replace('_', ' '))}</th>" for c in frame.columns)
+    body = "".join(_html_row(row) for row in frame.itertuples(index=False))
+    return (
+        f"<div class='table-scroll' tabindex='0' role='region' aria-label='{html.escape(caption, quote=True)}'>"
+        f"<table class='{kind}'><caption>{html.escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _html_row(row) -> str:
+    first, *others = (html.escape(str(cell)) for cell in row)
+    verdict = getattr(row, "verdict", "")
+    cells = "".join(f"<td>{cell}</td>" for cell in others)
+    return f"<tr class='verdict-{verdict}'><th scope='row'>{first}</th>{cells}</tr>"
+
+
+class _Html:
+    def __init__(self, markup: str):
+        self.markup = markup
+
+    def _repr_html_(self) -> str:
+        return self.markup
+
+
+class _Text:
+    """Text whose plain representation has no quotation marks, so that glue prints it bare."""
+
+    def __init__(self, text: str):
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _show(thing) -> None:
+    from IPython.display import display
+
+    display(thing)
+
+
