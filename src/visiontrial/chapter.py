@@ -73,7 +73,9 @@ class Chapter:
         silently for NumPy numbers, so none is.
         """
         if not isinstance(text, str | int):
-            raise TypeError(f"glue {name!r}: give text, formatted once (as_printed), not {type(text).__name__}")
+            raise TypeError(
+                f"glue {name!r}: give text, formatted once (as_printed), not {type(text).__name__}"
+            )
         myst_glue(name, _Text(str(text)), display=False)
 
     def ledger(self) -> LedgerPart:
@@ -125,9 +127,13 @@ def defaults(name: str) -> dict:
     """The default parameters of a chapter: the literals assigned in its cell tagged `parameters`."""
     notebook = json.loads((paths.NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))
     sources = [
-        "".join(cell["source"]) for cell in notebook["cells"] if "parameters" in cell["metadata"].get("tags", [])
+        "".join(cell["source"])
+        for cell in notebook["cells"]
+        if "parameters" in cell["metadata"].get("tags", [])
     ]
-    assignments = [node for source in sources for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    assignments = [
+        node for source in sources for node in ast.parse(source).body if isinstance(node, ast.Assign)
+    ]
     return {node.targets[0].id: ast.literal_eval(node.value) for node in assignments}
 
 
@@ -149,10 +155,11 @@ def _banner(changed: dict) -> str:
 
 
 def _html_table(frame: pd.DataFrame, caption: str, kind: str) -> str:
+    name = html.escape(caption, quote=True)
     head = "".join(f"<th scope='col'>{html.escape(c.replace('_', ' '))}</th>" for c in frame.columns)
     body = "".join(_html_row(row) for row in frame.itertuples(index=False))
     return (
-        f"<div class='table-scroll' tabindex='0' role='region' aria-label='{html.escape(caption, quote=True)}'>"
+        f"<div class='table-scroll' tabindex='0' role='region' aria-label='{name}'>"
         f"<table class='{kind}'><caption>{html.escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
@@ -187,5 +194,3 @@ def _show(thing) -> None:
     from IPython.display import display
 
     display(thing)
-
-

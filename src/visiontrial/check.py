@@ -55,8 +55,7 @@ def run(folder: Path = paths.PUBLISHED) -> str:
 
 def untouched(claims: pd.DataFrame, known: Registry) -> list[str]:
     """The claims that no identity and no repeat touches: what nothing protects but the two readings."""
-    touched = set(known.touched)
-    return [claim_id for claim_id in claims["claim_id"] if claim_id not in touched]
+    return [claim_id for claim_id in claims["claim_id"] if claim_id not in known.spoken_of]
 
 
 def _every_claim_has_a_chapter(claims: pd.DataFrame) -> None:
@@ -87,5 +86,3 @@ def _agrees(repeat: Repeat, printed: dict[str, str], known: Registry) -> bool:
     ours, theirs = known.values[repeat.claim_id].printed, known.values[repeat.of].printed
     one_sign = ours.sign == theirs.sign or not (ours.sign and theirs.sign)
     return ours.value == theirs.value and one_sign
-
-

@@ -45,7 +45,7 @@ class Claim:
         return self.printed.interval(exact=self.exact)
 
     def allowed(self, values: Interval) -> Printable:
-        """The characters that could stand here if the true value lay in `values`; nothing here is negative."""
+        """The characters that could stand here if the true value, not negative, lay in `values`."""
         if values.low is not None and values.low < 0:
             values = values.intersect(Interval(Fraction(0), None))
         return printable(values, self.printed, exact=self.exact)
@@ -103,8 +103,10 @@ class Linear:
             number = str(size.numerator) if size.denominator == 1 else str(float(size))
             pieces.append((-1 if self.constant < 0 else 1, number))
         first, *others = pieces
-        return ("- " if first[0] < 0 else "") + first[1] + "".join(
-            f" {'-' if sign < 0 else '+'} {text}" for sign, text in others
+        return (
+            ("- " if first[0] < 0 else "")
+            + first[1]
+            + "".join(f" {'-' if sign < 0 else '+'} {text}" for sign, text in others)
         )
 
     @property
@@ -288,7 +290,9 @@ class WaldP(Identity):
         if low.low <= 0 or low.high >= high.low:  # no interval of a ratio: another rule speaks of its order
             return EVERYTHING
         quantile = ndtri(0.5 + float(values[self.level].printed.value) / 200)
-        extremes = [self._p(float(a), float(b), quantile) for a in (low.low, low.high) for b in (high.low, high.high)]
+        extremes = [
+            self._p(float(a), float(b), quantile) for a in (low.low, low.high) for b in (high.low, high.high)
+        ]
         return Interval(Fraction(min(extremes)), Fraction(max(extremes)))
 
     @staticmethod
@@ -338,11 +342,10 @@ class Registry:
         return bounds
 
     @property
-    def touched(self) -> list[str]:
-        """The claims that at least one identity or repeat speaks of, in the paper's order."""
-        spoken = {i for identity in self.identities for i in identity.claim_ids}
-        spoken |= {i for repeat in self.repeats for i in (repeat.claim_id, repeat.of)}
-        return [claim_id for claim_id in self.values if claim_id in spoken]
+    def spoken_of(self) -> frozenset[str]:
+        """The claims that at least one identity or repeat speaks of."""
+        in_identities = {i for identity in self.identities for i in identity.claim_ids}
+        return frozenset(in_identities | {i for repeat in self.repeats for i in (repeat.claim_id, repeat.of)})
 
     def __post_init__(self) -> None:
         by_claim: dict[str, list[Identity]] = defaultdict(list)
@@ -367,7 +370,7 @@ def registry(claims: pd.DataFrame, flow: pd.DataFrame, declared: pd.DataFrame) -
     known = values.keys() | dates
     relations, repeats = _declared(declared, known)
     derived = [*_percents(claims), *_flow_sums(flow, values), *_orders(claims, values), *_ratios(values)]
-    return Registry(values, tuple([*derived, *relations]), tuple(repeats))
+    return Registry(values, (*derived, *relations), tuple(repeats))
 
 
 # --- rules that read the columns of claims.csv -----------------------------------------
@@ -381,7 +384,9 @@ def _percents(claims: pd.DataFrame) -> Iterator[Identity]:
             yield AtMost("part of a whole", "a count is at most its denominator", _one(row.claim_id), whole)
         sibling = row.claim_id.removesuffix(".percent") + ".count"
         if row.statistic == "percent" and row.claim_id.endswith(".percent") and sibling in known:
-            yield Percent("percent", "a percent is its count over its denominator", row.claim_id, _one(sibling), whole)
+            yield Percent(
+                "percent", "a percent is its count over its denominator", row.claim_id, _one(sibling), whole
+            )
 
 
 def _ratios(values: Values) -> Iterator[Identity]:
@@ -390,9 +395,18 @@ def _ratios(values: Values) -> Iterator[Identity]:
         low, high, level, p_value = (f"{stem}.{part}" for part in ("ci-low", "ci-high", "ci-level", "p"))
         if stem == claim_id or low not in values or high not in values:
             continue
-        yield Centre("centre", "a hazard ratio is the middle of its interval on the log scale", claim_id, low, high)
+        yield Centre(
+            "centre", "a hazard ratio is the middle of its interval on the log scale", claim_id, low, high
+        )
         if level in values and p_value in values:
-            yield WaldP("wald", "a Wald test from the interval; the trial's own test was a stratified log-rank", p_value, low, high, level)
+            yield WaldP(
+                "wald",
+                "a Wald test from the interval; the trial's own test was a stratified log-rank",
+                p_value,
+                low,
+                high,
+                level,
+            )
 
 
 _NESTED = (
@@ -432,16 +446,28 @@ def _subset_orders(small: str, large: str) -> Iterator[Identity]:
     if statistic == "low":
         yield AtMost("subset", "a larger set reaches at least as low", _one(large), _one(small))
     else:
-        yield AtMost("subset", "a set is not larger, and reaches no higher, than the one around it", _one(small), _one(large))
+        yield AtMost(
+            "subset",
+            "a set is not larger, and reaches no higher, than the one around it",
+            _one(small),
+            _one(large),
+        )
 
 
 # --- the tree of Figure 1 ---------------------------------------------------------------
 
 
 def _flow_sums(flow: pd.DataFrame, values: Values) -> Iterator[Identity]:
-    parts = flow[(flow["parent"] != "")]
+    for line, box in zip(flow.index + 2, flow["box"], strict=True):
+        if _in_set(box, "all", values) is None:
+            raise PublishedDataError(
+                f"flow.csv: line {line}: box {box!r} has no claim of its name in claims.csv"
+            )
+    parts = flow[flow["parent"] != ""]
     for analysis_set in ("all", "pfs"):
-        for (parent, group), rows in parts[parts["kind"] != "subset"].groupby(["parent", "group"], sort=False):
+        for (parent, group), rows in parts[parts["kind"] != "subset"].groupby(
+            ["parent", "group"], sort=False
+        ):
             members = [_in_set(box, analysis_set, values) for box in rows["box"]]
             whole = _in_set(parent, analysis_set, values)
             if whole and all(members):

@@ -88,7 +88,9 @@ def assemble(parts: Path = paths.LEDGER_PARTS, target: Path = paths.LEDGER) -> p
     merged = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*COLUMNS, "part"])
     check(merged)
     order = {claim_id: n for n, claim_id in enumerate(published.claims()["claim_id"])}
-    merged = merged.sort_values("claim_id", key=lambda ids: ids.map(order))[list(COLUMNS)].reset_index(drop=True)
+    merged = merged.sort_values("claim_id", key=lambda ids: ids.map(order))[list(COLUMNS)].reset_index(
+        drop=True
+    )
     write(merged, target)
     return merged
 
@@ -131,7 +133,9 @@ def _row(claim, known: Registry, reasons: dict[str, str]) -> dict[str, str]:
     return row | _compared(target, allowed, evidence, reasons)
 
 
-def _compared(target, allowed: Printable, evidence: list[Identity], reasons: dict[str, str]) -> dict[str, str]:
+def _compared(
+    target, allowed: Printable, evidence: list[Identity], reasons: dict[str, str]
+) -> dict[str, str]:
     why = "; ".join(dict.fromkeys(i.note for i in evidence))
     agrees = _stands_in(target, allowed)
     verdict = ("match" if allowed.count == 1 else "compatible") if agrees else "differs"
@@ -190,7 +194,7 @@ def _completeness(table: pd.DataFrame, folder: Path):
     for claim_id in claim_ids[~claim_ids.isin(table["claim_id"])]:
         yield f"{owner(claim_id, folder)}: claim {claim_id} is not accounted for; run that chapter"
     for row in table[table["claim_id"].duplicated()].itertuples():
-        yield f"{row.chapter}: claim {row.claim_id} has two rows; one chapter answers for a claim (ownership.csv)"
+        yield f"{row.chapter}: claim {row.claim_id} has two rows; one chapter answers for it (ownership.csv)"
     for row in table[~table["claim_id"].isin(claim_ids)].itertuples():
         yield f"{row.chapter}: {row.claim_id} is no claim of claims.csv"
 
@@ -207,9 +211,13 @@ def _unearned(table: pd.DataFrame, folder: Path):
     earned = compute(folder).set_index("claim_id")
     for row in table[table["claim_id"].isin(earned.index)].itertuples():
         expected = earned.loc[row.claim_id]
-        if (row.grade, row.verdict, row.reproduced) != (expected.grade, expected.verdict, expected.reproduced):
+        if (row.grade, row.verdict, row.reproduced) != (
+            expected.grade,
+            expected.verdict,
+            expected.reproduced,
+        ):
             yield (
-                f"{row.chapter}: claim {row.claim_id} is entered as {row.grade}/{row.verdict} ({row.reproduced}); "
+                f"{row.chapter}: claim {row.claim_id} stands as {row.grade}/{row.verdict} ({row.reproduced}); "
                 f"its computation earns {expected.grade}/{expected.verdict} ({expected.reproduced})"
             )
 
@@ -242,8 +250,8 @@ class Scoreboard:
                 self.counts.to_string(),
                 "",
                 f"The {recomputed} recomputed numbers rest on {self.independent} independent equations.",
-                f"Of the {int(self.counts['compatible'].sum())} compatible numbers, {self.narrow} had at most "
-                "ten values to choose from.",
+                f"Of the {self.counts['compatible'].sum()} compatible numbers, {self.narrow} had at most ten "
+                "values to choose from.",
             ]
         )
 
@@ -267,7 +275,9 @@ class Scoreboard:
 
 def scoreboard(table: pd.DataFrame, folder: Path = paths.PUBLISHED) -> Scoreboard:
     """Count a ledger by grade and verdict, and the independent equations behind its recomputed claims."""
-    counts = pd.crosstab(table["grade"], table["verdict"]).reindex(index=GRADES, columns=VERDICTS, fill_value=0)
+    counts = pd.crosstab(table["grade"], table["verdict"]).reindex(
+        index=GRADES, columns=VERDICTS, fill_value=0
+    )
     known = registry(folder)
     equations = _equations_behind(set(table.loc[table["grade"] == "recomputed", "claim_id"]), known)
     return Scoreboard(
@@ -287,7 +297,9 @@ def independent(equations: list[Identity], known: Registry) -> int:
     """
     if not equations:
         return 0
-    column = {twins: n for n, twins in enumerate({known.twins(i): None for e in equations for i in e.claim_ids})}
+    column = {
+        twins: n for n, twins in enumerate({known.twins(i): None for e in equations for i in e.claim_ids})
+    }
     jacobian = np.zeros((len(equations), len(column)))
     for line, equation in enumerate(equations):
         for claim_id, slope in equation.gradient(known.values).items():
@@ -301,7 +313,10 @@ def _equations_behind(recomputed: set[str], known: Registry) -> list[Identity]:
     for claim_id in sorted(recomputed):
         target = known.values[claim_id]
         for identity, member in known.touching(claim_id):
-            if identity.is_equation and target.allowed(identity.bounds(member, known.values)).count is not None:
+            if (
+                identity.is_equation
+                and target.allowed(identity.bounds(member, known.values)).count is not None
+            ):
                 behind[identity.text] = identity
     return list(behind.values())
 

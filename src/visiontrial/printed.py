@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from fractions import Fraction
 
-NUMBER_WORDS = {
-    word: Fraction(value)
-    for value, word in enumerate(
-        "none one two three four five six seven eight nine ten eleven twelve".split()
-    )
-} | {"one fifth": Fraction(1, 5), "half": Fraction(1, 2), "neither": Fraction(0), "zero": Fraction(0)}
+COUNTING = (
+    "none", "one", "two", "three", "four", "five", "six",
+    "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+NUMBER_WORDS = {word: Fraction(value) for value, word in enumerate(COUNTING)} | {"one fifth": Fraction(1, 5)}
 
 _NUMERAL = re.compile(r"(?P<sign>[<>≤≥]?)(?P<digits>\d+(?:\.(?P<decimals>\d+))?)")
 _RATIO = re.compile(r"(\d+):(\d+)")
@@ -131,7 +130,7 @@ EVERYTHING = Interval(None, None)
 
 @dataclass(frozen=True)
 class Printed:
-    """One printed number: its characters, its value, its decimals and its sign (`<`, `>`, `≤`, `≥` or none)."""
+    """One printed number: its characters, its value, its decimals and its sign (`<`, `>`, `≤`, `≥`)."""
 
     text: str
     value: Fraction
@@ -218,7 +217,7 @@ def prints_as(value: Fraction | float | int, printed: str) -> bool:
 
 @dataclass(frozen=True)
 class Printable:
-    """The characters that could stand in one place: `lowest` to `highest`, `count` of them (`None`: no end)."""
+    """The characters that could stand in one place: `lowest` to `highest`, `count` (`None`: no end)."""
 
     lowest: str
     highest: str
@@ -250,7 +249,11 @@ def printable(values: Interval, like: Printed, *, exact: bool) -> Printable:
         return Printable("", "", 0)
     if like.sign:
         region = like.interval(exact=True)
-        return Printable(like.text, like.text, 1) if values.intersect(region) == values else Printable("", "", None)
+        return (
+            Printable(like.text, like.text, 1)
+            if values.intersect(region) == values
+            else Printable("", "", None)
+        )
     first = None if values.low is None else _first_step(values, like.step, exact)
     last = None if values.high is None else _last_step(values, like.step, exact)
     lowest = "" if first is None else as_printed(first * like.step, like.decimals)

@@ -48,7 +48,8 @@ NO_DENOMINATOR = (
 
 COLUMNS = {
     "claims.csv": (
-        "claim_id", "location", "item", "arm", "analysis_set", "statistic", "printed", "denominator", "unit", "note",
+        "claim_id", "location", "item", "arm", "analysis_set",
+        "statistic", "printed", "denominator", "unit", "note",
     ),
     "flow.csv": ("box", "parent", "kind", "group", "label"),
     "identities.csv": ("kind", "left", "right", "over", "note"),
@@ -72,9 +73,9 @@ def claims(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
 
 @cache
 def flow(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
-    """The tree of Figure 1: `box`, `parent`, `kind` (root, main, side, state, reason, subset), `group`, `label`.
+    """The tree of Figure 1: `box`, `parent`, `kind`, `group`, `label`.
 
-    Boxes that share a parent and a group add up to the parent, in each analysis set; a
+    `kind` is root, main, side, state, reason or subset. Boxes that share a parent and a group add up to the parent, in each analysis set; a
     `subset` does not take part in a sum.
     """
     table = read_table("flow.csv", folder)
@@ -133,12 +134,14 @@ def read_table(name: str, folder: Path = paths.PUBLISHED) -> pd.DataFrame:
         raise PublishedDataError(f"{path}: not a readable UTF-8 CSV: {error}") from error
     wanted = list(COLUMNS[name])
     if list(table.columns) != wanted:
-        raise PublishedDataError(f"{path}: line 1: the columns are {list(table.columns)}; they must be {wanted}")
+        raise PublishedDataError(
+            f"{path}: line 1: the columns are {list(table.columns)}; they must be {wanted}"
+        )
     return table
 
 
 def validate_claims(table: pd.DataFrame, source: str = "claims.csv") -> None:
-    """Raise `PublishedDataError` naming every line of a claims table that breaks the schema, its value and the remedy."""
+    """Raise `PublishedDataError` naming each line that breaks the schema, its value and the remedy."""
     is_date = table["statistic"] == "date"
     slices = [
         (table, _vocabulary_schema(table)),
@@ -161,7 +164,9 @@ def verify_checksums(folder: Path = paths.PUBLISHED) -> None:
         return
     recorded = dict(reversed(line.split("  ", 1)) for line in (folder / CHECKSUMS).read_text().splitlines())
     actual = checksums(folder)
-    changed = sorted(name for name in recorded.keys() | actual.keys() if recorded.get(name) != actual.get(name))
+    changed = sorted(
+        name for name in recorded.keys() | actual.keys() if recorded.get(name) != actual.get(name)
+    )
     if changed:
         raise PublishedDataError(
             f"{folder}: changed since the checksums were recorded: {', '.join(changed)}. "
@@ -182,9 +187,13 @@ def _vocabulary_schema(table: pd.DataFrame) -> pa.DataFrameSchema:
         name: pa.Column(str, pa.Check.isin(known, error=f"is unknown: use one of {', '.join(known)}"))
         for name, known in words.items()
     }
-    dotted = pa.Check.str_matches(r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", error="must be lower-case words joined by dots")
+    dotted = pa.Check.str_matches(
+        r"^[a-z0-9-]+(\.[a-z0-9-]+)+$", error="must be lower-case words joined by dots"
+    )
     columns["claim_id"] = pa.Column(str, dotted, unique=True)
-    columns["denominator"] = pa.Column(str, pa.Check.isin(counts, error="is not the claim_id of a count: correct it"))
+    columns["denominator"] = pa.Column(
+        str, pa.Check.isin(counts, error="is not the claim_id of a count: correct it")
+    )
     return pa.DataFrameSchema(columns)
 
 
@@ -215,13 +224,20 @@ def _failures(rows: pd.DataFrame, schema: pa.DataFrameSchema):
         schema.validate(rows, lazy=True)
     except pa.errors.SchemaErrors as errors:
         for case in errors.failure_cases.itertuples():
-            remedy = "stands twice: give this line an id of its own" if case.check == "field_uniqueness" else case.check
+            remedy = (
+                "stands twice: give this line an id of its own"
+                if case.check == "field_uniqueness"
+                else case.check
+            )
             yield int(case.index), f"{case.column} {case.failure_case!r} {remedy}"
 
 
 def _refuse(table: pd.DataFrame, wrong: pd.Series, path: Path, column: str, advice: str) -> None:
     if wrong.any():
-        lines = [f"{path}: line {row + 2}: {column} {table.at[row, column]!r} {advice}" for row in table.index[wrong]]
+        lines = [
+            f"{path}: line {row + 2}: {column} {table.at[row, column]!r} {advice}"
+            for row in table.index[wrong]
+        ]
         raise PublishedDataError("\n".join(lines))
 
 
