@@ -211,15 +211,13 @@ def _unearned(table: pd.DataFrame, folder: Path):
     earned = compute(folder).set_index("claim_id")
     for row in table[table["claim_id"].isin(earned.index)].itertuples():
         expected = earned.loc[row.claim_id]
-        if (row.grade, row.verdict, row.reproduced) != (
-            expected.grade,
-            expected.verdict,
-            expected.reproduced,
-        ):
-            yield (
-                f"{row.chapter}: claim {row.claim_id} stands as {row.grade}/{row.verdict} ({row.reproduced}); "
-                f"its computation earns {expected.grade}/{expected.verdict} ({expected.reproduced})"
-            )
+        entered, due = _standing(row), _standing(expected)
+        if entered != due:
+            yield f"{row.chapter}: claim {row.claim_id} stands as {entered}; its computation earns {due}"
+
+
+def _standing(row) -> str:
+    return f"{row.grade}/{row.verdict} ({row.reproduced})"
 
 
 # --- the scoreboard -----------------------------------------------------------------------

@@ -75,8 +75,8 @@ def claims(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
 def flow(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     """The tree of Figure 1: `box`, `parent`, `kind`, `group`, `label`.
 
-    `kind` is root, main, side, state, reason or subset. Boxes that share a parent and a group add up to the parent, in each analysis set; a
-    `subset` does not take part in a sum.
+    `kind` is root, main, side, state, reason or subset. Boxes that share a parent and a group
+    add up to the parent, in each analysis set; a `subset` does not take part in a sum.
     """
     table = read_table("flow.csv", folder)
     known = set(table["box"])

@@ -1,0 +1,111 @@
+"""`python -m visiontrial <command>`: what the Makefile calls.
+
+A failure that somebody can mend is printed as its message and ends with status 1; a
+traceback is a defect of this package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        chosen.command(chosen)
+    except (ValueError, RuntimeError) as error:
+        if not isinstance(error, _mendable()):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted; what was half done is done again next time.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m visiontrial", description="The commands behind make.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, (command, purpose) in COMMANDS.items():
+        commands.add_parser(name, help=purpose).set_defaults(command=command)
+    commands.choices["pairs"].add_argument(
+        "--check", action="store_true", help="write nothing; fail when a notebook is not the twin of its text"
+    )
+    commands.choices["execute"].add_argument("chapter", nargs="*", help="a chapter, such as 02-baseline")
+    return parser
+
+
+# Each command imports what it needs: `check` must not wait for the tools that draw.
+
+
+def _book(_) -> None:
+    from visiontrial import build
+
+    build.book()
+
+
+def _ledger(_) -> None:
+    from visiontrial import build
+
+    build.accept_ledger()
+
+
+def _check(_) -> None:
+    from visiontrial import check
+
+    print(check.run())
+
+
+def _checksums(_) -> None:
+    from visiontrial import files, paths, published
+
+    recorded = "".join(f"{digest}  {name}\n" for name, digest in published.checksums().items())
+    files.write_text(paths.PUBLISHED / published.CHECKSUMS, recorded)
+    print(f"Recorded in {published.CHECKSUMS}: commit it together with the correction.")
+
+
+def _execute(chosen) -> None:
+    from visiontrial import execute
+
+    if not chosen.chapter:
+        execute.all()
+    for name in chosen.chapter:
+        print(execute.run(name))
+
+
+def _pairs(chosen) -> None:
+    from visiontrial import pairs
+
+    if chosen.check:
+        pairs.check()
+        return
+    for path in pairs.sync():
+        print(f"written: {path.name}")
+
+
+COMMANDS = {
+    "book": (_book, "execute the chapters, confirm the numbers, build the site"),
+    "check": (_check, "validate the published numbers and hold every identity against them"),
+    "checksums": (_checksums, "record the checksums of the published numbers, after a correction"),
+    "execute": (_execute, "execute the chapters named, or those that changed"),
+    "ledger": (_ledger, "accept the ledger as it now is as the committed copy"),
+    "pairs": (_pairs, "write the notebooks from their texts"),
+}
+
+
+def _mendable() -> tuple[type[Exception], ...]:
+    """The errors whose messages are ready to print; imported only once something failed."""
+    from visiontrial.build import BuildError
+    from visiontrial.execute import ExecutionError
+    from visiontrial.ledger import LedgerError
+    from visiontrial.pairs import PairError
+    from visiontrial.published import PublishedDataError
+
+    return BuildError, ExecutionError, LedgerError, PairError, PublishedDataError
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What the tests in a real browser share: the built site, served over http and read from the disk."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from visiontrial import paths
+
+SITE = Path(os.environ.get("VISIONTRIAL_SITE", paths.HTML))
+NO_SITE = f"there is no built site at {SITE}: run `make book` first"
+PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+
+
+def pages() -> list[str]:
+    """Every page of the site that a reader sees, as a path relative to its root."""
+    found = (p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
+    return sorted(p for p in found if not p.startswith("_") and p != "index.html")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "page_name" in metafunc.fixturenames:
+        metafunc.parametrize("page_name", pages() or ["no-site"], scope="session")
+    if "scheme" in metafunc.fixturenames:
+        metafunc.parametrize("scheme", ["http", "file"], scope="session")
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The folder of the built site. Where there is none: a visible skip, or a failure where it is required."""
+    if not (SITE / "index.html").exists():
+        if os.environ.get("VISIONTRIAL_REQUIRE_BROWSER") == "1":
+            pytest.fail(NO_SITE, pytrace=False)
+        pytest.skip(NO_SITE)
+    return SITE
+
+
+@pytest.fixture(scope="session")
+def addresses(site: Path) -> Iterator[dict[str, str]]:
+    """The site's root as the browser sees it, by scheme."""
+    server = ThreadingHTTPServer(("localhost", 0), functools.partial(_Quiet, directory=site))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield {"http": f"http://localhost:{server.server_port}/", "file": f"{site.resolve().as_uri()}/"}
+    server.shutdown()
+    server.server_close()
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args) -> None:
+        pass
+
+
+@dataclass
+class Visit:
+    """One page as a reader scrolled through it, and what it asked for and complained of meanwhile."""
+
+    page: object
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="session")
+def visit(browser, addresses):
+    """Open a page in a fresh profile, scroll to its end, wait until its charts are drawn."""
+    open_contexts = []
+
+    def visit(name: str, scheme: str = "http", *, viewport=DESKTOP, theme: str = "light", **options) -> Visit:
+        while open_contexts:
+            open_contexts.pop().close()
+        context = browser.new_context(viewport=viewport, color_scheme=theme, **options)
+        open_contexts.append(context)
+        seen = Visit(context.new_page())
+        seen.page.on("request", lambda request: seen.requests.append(request.url))
+        seen.page.on("requestfailed", lambda request: seen.complaints.append(f"failed: {request.url}"))
+        seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type in ("error", "warning") else None)
+        seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        seen.page.goto(addresses[scheme] + name)
+        if options.get("java_script_enabled", True):
+            _read_to_the_end(seen.page)
+        return seen
+
+    yield visit
+    while open_contexts:
+        open_contexts.pop().close()
+
+
+VISIBLE_CHARTS = "[...document.querySelectorAll('.vt-variant')].filter(v => v.getClientRects().length)"
+
+
+def _read_to_the_end(page) -> None:
+    page.evaluate(
+        """async () => {
+          for (let y = 0; y < document.documentElement.scrollHeight; y += 700) {
+            scrollTo(0, y);
+            await new Promise((done) => setTimeout(done, 40));
+          }
+          scrollTo(0, 0);
+        }"""
+    )
+    # Where charts stay pictures the tests say so; waiting for them is not theirs.
+    page.evaluate(
+        f"""async () => {{
+          for (let n = 0; n < 100 && !{VISIBLE_CHARTS}.every(v => v.dataset.state === "live"); n++)
+            await new Promise((done) => setTimeout(done, 100));
+        }}"""
+    )

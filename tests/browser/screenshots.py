@@ -1,0 +1,74 @@
+"""Every page of the built site as pictures: desktop, phone, dark, print.
+
+    python -m tests.browser.screenshots [folder] [page ...]
+
+writes `<folder>/<page>-<way>.png` (default `_build/screenshots`), for people to look at.
+`VISIONTRIAL_SITE` names another site than `_build/html`, `CHROMIUM` another browser.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+from visiontrial import paths
+
+SITE = Path(os.environ.get("VISIONTRIAL_SITE", paths.HTML))
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+WAYS = {
+    "desktop": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "device_scale_factor": 2},
+    "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    # The text column of A4 at 96 pixels an inch; dark, because print must not be.
+    "print": {"viewport": {"width": 672, "height": 900}, "color_scheme": "dark"},
+}
+TALLEST = 12_000  # pixels: beyond that Chromium's pictures are cut anyway
+
+
+def main(folder: Path, names: list[str]) -> None:
+    """Draw the pages named (all without names) in every way."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        sys.exit("no Chromium: install it (Debian: apt-get install chromium) or name it in CHROMIUM")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        for name in names or _pages():
+            for way in WAYS:
+                target = folder / f"{name.removesuffix('.html').replace('/', '-')}-{way}.png"
+                _draw(browser, name, way, target)
+                print(target)
+        browser.close()
+
+
+def _pages() -> list[str]:
+    found = (p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
+    return sorted(p for p in found if not p.startswith("_") and p != "index.html")
+
+
+def _draw(browser: Browser, name: str, way: str, target: Path) -> None:
+    context = browser.new_context(**WAYS[way])
+    page = context.new_page()
+    page.goto(f"{SITE.resolve().as_uri()}/{name}")
+    height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
+    for top in range(0, height, 600):
+        page.evaluate(f"scrollTo(0, {top})")
+        page.wait_for_timeout(60)
+    page.wait_for_timeout(1500)  # charts are drawn when they come near
+    page.evaluate("scrollTo(0, 0)")
+    if way == "print":
+        page.emulate_media(media="print")
+    size = context.pages[0].viewport_size
+    height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
+    page.screenshot(path=target, full_page=True, clip={"x": 0, "y": 0, "width": size["width"], "height": height})
+    context.close()
+
+
+if __name__ == "__main__":
+    place = Path(sys.argv[1]) if len(sys.argv) > 1 else paths.BUILD / "screenshots"
+    main(place, sys.argv[2:])

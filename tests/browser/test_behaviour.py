@@ -1,0 +1,135 @@
+"""What pages do when a reader acts: themes, paper, search, tooltips, the ledger's filters."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import SITE, VISIBLE_CHARTS, pages
+
+pytestmark = pytest.mark.browser
+
+
+def _pages_with(pattern: str) -> list[str]:
+    return [name for name in pages() if re.search(pattern, (SITE / name).read_text("utf-8"))]
+
+
+@pytest.fixture(scope="module")
+def chart_page(site) -> str:
+    found = _pages_with('class="vt-chart"')
+    if not found:
+        pytest.skip("no page of the site has a chart")
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def ledger_page(site) -> str:
+    found = _pages_with('class="vt-ledger"')
+    assert found, "no page of the site shows the ledger"
+    return found[0]
+
+
+def test_entrance_leads_to_the_first_page(visit, site, scheme):
+    seen = visit("index.html", scheme)
+    seen.page.wait_for_url(re.compile(r"/book/index\.html"))
+    assert seen.complaints == []
+
+
+LABEL = f"getComputedStyle({VISIBLE_CHARTS}[0].querySelector('.vt-live').shadowRoot.querySelector('text')).fill"
+
+
+def test_theme_button_restyles_charts(visit, chart_page, scheme):
+    page = visit(chart_page, scheme).page
+    inks = set()
+    for _ in range(3):  # auto, light, dark, in the theme's own order
+        page.locator("button.theme-switch-button:visible").first.click()
+        theme = page.locator("html").get_attribute("data-theme")
+        inks.add((theme, page.evaluate(LABEL)))
+    assert inks == {("light", "rgb(27, 37, 48)"), ("dark", "rgb(230, 234, 239)")}
+
+
+def test_print_shows_the_wide_picture_in_ink_on_white(visit, chart_page):
+    page = visit(chart_page, theme="dark", viewport={"width": 390, "height": 844}).page
+    page.emulate_media(media="print")
+    chart = page.locator(".vt-chart").first
+    assert chart.locator(".vt-wide > svg").is_visible()
+    assert not chart.locator(".vt-live").first.is_visible()
+    label = chart.locator(".vt-wide > svg text").first
+    assert label.evaluate("text => getComputedStyle(text).fill") == "rgb(27, 37, 48)"
+    assert not page.locator(".bd-sidebar-primary").is_visible()
+    assert page.locator("h1").first.is_visible()
+
+
+def test_charts_are_pictures_without_scripts(visit, chart_page, scheme):
+    page = visit(chart_page, scheme, java_script_enabled=False).page
+    assert page.locator(".vt-chart svg[role=img]").first.is_visible()
+    assert page.locator(".vt-chart svg[role=img] text").count() > 0
+
+
+def test_keyboard_reads_a_chart(visit, chart_page):
+    page = visit(chart_page).page
+    live = page.locator(".vt-live[tabindex]:visible").first
+    live.focus()
+    page.keyboard.press("ArrowRight")
+    tooltip = page.locator("#vt-tooltip")
+    assert tooltip.is_visible()
+    first = tooltip.inner_text()
+    assert live.locator("[role=status]").text_content()
+    page.keyboard.press("ArrowRight")
+    assert tooltip.inner_text() != first
+    page.keyboard.press("Escape")
+    assert not tooltip.is_visible()
+
+
+def test_hovering_a_mark_shows_its_values(visit, chart_page):
+    page = visit(chart_page).page
+    live = page.locator(".vt-live[tabindex]:visible").first
+    live.focus()
+    page.keyboard.press("ArrowRight")  # finds a mark that has something to say
+    mark = live.locator("[data-current]")
+    mark.scroll_into_view_if_needed()
+    page.keyboard.press("Escape")
+    box = mark.bounding_box() or live.locator("svg").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator("#vt-tooltip.visible").wait_for()
+
+
+def test_search_finds_a_page(visit, addresses, site, scheme):
+    page = visit("search.html", scheme).page
+    page.goto(addresses[scheme] + "search.html?q=screened")
+    page.locator("#search-results li a").first.wait_for()
+    assert page.locator("#search-results li a").count() > 0
+
+
+def test_ledger_is_whole_without_scripts(visit, ledger_page):
+    page = visit(ledger_page, java_script_enabled=False).page
+    assert page.locator("table.ledger tbody tr:visible").count() == _rows_of(ledger_page)
+    assert not page.locator(".vt-ledger-controls").is_visible()
+
+
+def test_ledger_filters_by_word_and_by_field(visit, ledger_page, scheme):
+    page = visit(ledger_page, scheme).page
+    rows = page.locator("table.ledger tbody tr:visible")
+    page.get_by_label("Find").fill("os.hr")
+    assert 0 < rows.count() < 20
+    assert all("os.hr" in text for text in rows.all_inner_texts())
+    assert re.search(r"\d+ of \d+ numbers", page.locator(".vt-ledger-count").inner_text())
+    page.get_by_role("button", name="Show all").click()
+    page.wait_for_function(f"document.querySelectorAll('table.ledger tbody tr:not([hidden])').length === {_rows_of(ledger_page)}")
+    page.get_by_label("Where").select_option("table1")
+    page.get_by_label("Grade").select_option("recomputed")
+    wanted = page.locator("table.ledger tbody tr[data-location=table1][data-grade=recomputed]").count()
+    assert rows.count() == wanted > 0
+
+
+def test_link_to_a_claim_finds_its_row(visit, addresses, ledger_page):
+    page = visit(ledger_page).page
+    page.goto(addresses["http"] + ledger_page + "#claim-os.hr")
+    page.wait_for_timeout(300)
+    row = page.locator('[id="claim-os.hr"]')
+    box = row.bounding_box()
+    assert 0 <= box["y"] <= 900
+
+
+def _rows_of(page_name: str) -> int:
+    return (SITE / page_name).read_text("utf-8").count('<tr id="claim-')
