@@ -26,8 +26,10 @@ PIP := bin/python -m pip --disable-pip-version-check install --quiet
 book: $(BOOK_READY) ## Execute the chapters, confirm every number, build the site in _build/html
 	@$(RUN) book
 
+# The pages are tested too, so they are built first: those of this very state.
 test: $(BOOK_READY) $(TEST_LOCKED) ## Run all tests; those in a real browser where Chromium is installed
 	@$(BOOK)/bin/ruff check .
+	@$(RUN) book
 	@$(BOOK)/bin/python -m pytest
 
 check: $(BOOK_READY) ## Validate data/published and hold every identity against it, in seconds

@@ -1,11 +1,9 @@
-"""What several tests share: a small project to execute, the built site, a browser."""
+"""What several tests share: a small project to execute, and a browser."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,16 +32,6 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 def project(tmp_path: Path) -> SmallProject:
     """A checkout in miniature, without chapters yet."""
     return SmallProject(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def built_site() -> Path:
-    """The folder of the built site, built as `make book` builds it."""
-    command = [sys.executable, "-m", "visiontrial", "book"]
-    done = subprocess.run(command, cwd=paths.ROOT, capture_output=True, text=True)
-    if done.returncode:
-        pytest.fail(f"make book fails:\n{done.stdout}{done.stderr}", pytrace=False)
-    return paths.HTML
 
 
 @pytest.fixture(scope="session")

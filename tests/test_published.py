@@ -108,6 +108,13 @@ def test_a_changed_file_is_found_unless_the_check_is_switched_off(folder, monkey
     published.verify_checksums(folder)
 
 
+def test_a_lost_record_of_checksums_is_named(folder, monkeypatch):
+    monkeypatch.delenv(published.SKIP_CHECKSUM, raising=False)
+    (folder / published.CHECKSUMS).unlink()
+    with pytest.raises(PublishedDataError, match="SHA256SUMS: the file is missing"):
+        published.verify_checksums(folder)
+
+
 def test_an_unknown_claim_suggests_its_neighbours():
     with pytest.raises(KeyError, match=r"os\.hr"):
         published.printed("os.hrr")

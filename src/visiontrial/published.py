@@ -162,7 +162,10 @@ def verify_checksums(folder: Path = paths.PUBLISHED) -> None:
     """
     if os.environ.get(SKIP_CHECKSUM) == "1":
         return
-    recorded = dict(reversed(line.split("  ", 1)) for line in (folder / CHECKSUMS).read_text().splitlines())
+    record = folder / CHECKSUMS
+    if not record.exists():
+        raise PublishedDataError(f"{record}: the file is missing; restore it with `git checkout -- {record}`")
+    recorded = dict(reversed(line.split("  ", 1)) for line in record.read_text().splitlines())
     actual = checksums(folder)
     changed = sorted(
         name for name in recorded.keys() | actual.keys() if recorded.get(name) != actual.get(name)

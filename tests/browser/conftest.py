@@ -69,27 +69,41 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def visit(browser, addresses):
-    """Open a page in a fresh profile, scroll to its end, wait until its charts are drawn."""
-    open_contexts = []
+    """Open a page in a fresh profile, scroll to its end, wait until its charts are drawn.
 
-    def visit(name: str, scheme: str = "http", *, viewport=DESKTOP, theme: str = "light", **options) -> Visit:
-        while open_contexts:
-            open_contexts.pop().close()
-        context = browser.new_context(viewport=viewport, color_scheme=theme, **options)
-        open_contexts.append(context)
-        seen = Visit(context.new_page())
-        seen.page.on("request", lambda request: seen.requests.append(request.url))
-        seen.page.on("requestfailed", lambda request: seen.complaints.append(f"failed: {request.url}"))
-        seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type in ("error", "warning") else None)
-        seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        seen.page.goto(addresses[scheme] + name)
-        if options.get("java_script_enabled", True):
-            _read_to_the_end(seen.page)
-        return seen
+    Tests that only look share a visit: the pages are large, and the tests come page by page.
+    """
+    visits: dict[tuple, Visit] = {}
+
+    def visit(name: str, scheme: str = "http", *, fresh: bool = False, **options) -> Visit:
+        options = {"viewport": DESKTOP, "color_scheme": "light"} | options
+        key = (name, scheme, *map(str, options.values()))
+        if fresh or key not in visits:
+            if fresh or any(other[0] != name for other in visits):
+                _close(visits)
+            visits[key] = _open(browser, addresses[scheme] + name, options)
+        return visits[key]
 
     yield visit
-    while open_contexts:
-        open_contexts.pop().close()
+    _close(visits)
+
+
+def _open(browser, address: str, options: dict) -> Visit:
+    seen = Visit(browser.new_context(**options).new_page())
+    seen.page.on("request", lambda request: seen.requests.append(request.url))
+    seen.page.on("requestfailed", lambda request: seen.complaints.append(f"failed: {request.url}"))
+    seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type in ("error", "warning") else None)
+    seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
+    seen.page.goto(address)
+    if options.get("java_script_enabled", True):
+        _read_to_the_end(seen.page)
+    return seen
+
+
+def _close(visits: dict[tuple, Visit]) -> None:
+    for seen in visits.values():
+        seen.page.context.close()
+    visits.clear()
 
 
 VISIBLE_CHARTS = "[...document.querySelectorAll('.vt-variant')].filter(v => v.getClientRects().length)"

@@ -63,7 +63,7 @@ def test_every_picture_is_described(visit, page_name):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_page_is_accessible(visit, page_name, theme):
-    page = visit(page_name, theme=theme).page
+    page = visit(page_name, color_scheme=theme).page
     found = Axe().run(page).response["violations"]
     assert [
         (v["id"], [node["html"][:200] for node in v["nodes"][:3]]) for v in found if v["impact"] in SERIOUS
@@ -79,7 +79,9 @@ def test_page_fits_a_phone(visit, page_name, viewport):
 def test_text_of_charts_is_legible_on_a_phone(visit, page_name):
     page = visit(page_name, viewport=PHONE).page
     small = page.evaluate(
-        f"""{CHARTS}.flatMap((v) => [...v.querySelector(".vt-live").shadowRoot.querySelectorAll("text")])
+        f"""{CHARTS}.flatMap((v) => [...v.querySelectorAll("svg text")].concat(
+            [...v.querySelector(".vt-live")?.shadowRoot.querySelectorAll("text") ?? []]))
+          .filter((text) => text.getScreenCTM())
           .filter((text) => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a < 11.9 &&
                             Math.abs(text.getScreenCTM().b) < 0.1)
           .map((text) => text.textContent)"""
