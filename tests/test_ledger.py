@@ -128,4 +128,5 @@ def test_the_scoreboard_counts_every_claim_once(whole):
     assert (
         f"{recomputed} recomputed numbers rest on {board.independent} independent equations" in board.text()
     )
-    assert board.html().count("<tr") == len(ledger.GRADES) + 2
+    assert board.html().count("<tr") == len(ledger.VERDICTS) + 2
+    assert all(remark in board.html() and remark in board.text() for remark in board.remarks)

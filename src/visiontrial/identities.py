@@ -334,6 +334,11 @@ class Registry:
                 if len(twins.intersection(identity.claim_ids)) == 1:
                     yield identity, member
 
+    def evidence(self, claim_id: str) -> list[Identity]:
+        """The identities that leave the claim less than everything."""
+        touching = self.touching(claim_id)
+        return [rule for rule, member in touching if rule.bounds(member, self.values) != EVERYTHING]
+
     def bounds(self, claim_id: str) -> Interval:
         """Where the claim must lie, given everything printed but itself and its repeats."""
         bounds = EVERYTHING

@@ -126,7 +126,7 @@ def _row(claim, known: Registry, reasons: dict[str, str]) -> dict[str, str]:
         return row | _quoted(claim, known)
     target = known.values[claim.claim_id]
     allowed = target.allowed(known.bounds(claim.claim_id))
-    evidence = [i for i, _ in known.touching(claim.claim_id)]
+    evidence = known.evidence(claim.claim_id)
     tied = any(identity.is_equation for identity in evidence)
     if allowed.count is None or (allowed.count > 1 and not tied):
         return row | _quoted(claim, known)
@@ -176,7 +176,7 @@ def _quoted(claim, known: Registry) -> dict[str, str]:
 
 def _why_unchecked(claim, known: Registry) -> str:
     reason = NEEDS_PATIENTS if _asks_for_patients(claim) else AN_INPUT
-    if claim.statistic != "date" and (orders := [i.note for i, _ in known.touching(claim.claim_id)]):
+    if claim.statistic != "date" and (orders := [i.note for i in known.evidence(claim.claim_id)]):
         reason += f" (checked for order only: {'; '.join(dict.fromkeys(orders))})"
     twins = sorted(known.twins(claim.claim_id) - {claim.claim_id}) if claim.claim_id in known.values else []
     return reason + (f"; printed alike as {', '.join(twins)}" if twins else "")
@@ -238,37 +238,38 @@ class Scoreboard:
     independent: int
     narrow: int
 
+    @property
+    def remarks(self) -> tuple[str, str]:
+        """What the counts rest on, in two sentences."""
+        recomputed, compatible = self.counts.loc["recomputed"].sum(), self.counts["compatible"].sum()
+        return (
+            f"The {recomputed} recomputed numbers rest on {self.independent} independent equations between "
+            "the printed numbers.",
+            f"Of the {compatible} compatible numbers, {self.narrow} had at most ten values to choose from.",
+        )
+
     def text(self) -> str:
         """For the terminal."""
-        recomputed = int(self.counts.loc["recomputed"].sum())
-        return "\n".join(
-            [
-                f"{self.total} numbers printed by the paper, each accounted for once:",
-                "",
-                self.counts.to_string(),
-                "",
-                f"The {recomputed} recomputed numbers rest on {self.independent} independent equations.",
-                f"Of the {self.counts['compatible'].sum()} compatible numbers, {self.narrow} had at most ten "
-                "values to choose from.",
-            ]
-        )
+        title = f"{self.total} numbers printed by the paper, each accounted for once:"
+        return "\n".join([title, "", self.counts.to_string(), "", *self.remarks])
 
     def html(self) -> str:
-        """For the first page: a table that reads well aloud."""
-        head = "".join(f"<th scope='col'>{v}</th>" for v in [*VERDICTS, "all"])
-        body = "".join(self._html_row(grade) for grade in GRADES)
-        total = "".join(f"<td>{int(n)}</td>" for n in [*self.counts.sum(), self.total])
+        """For the first page: a table that reads well aloud and fits a phone, and the remarks."""
+        head = "".join(f"<th scope='col' class='grade-{grade}'>{grade}</th>" for grade in GRADES)
+        body = "".join(self._html_row(verdict) for verdict in VERDICTS)
+        total = "".join(f"<td>{n}</td>" for n in [*self.counts.sum(axis=1), self.total])
         return (
-            "<table class='scoreboard'><caption>"
-            f"{html.escape(f'The {self.total} numbers the paper prints, by grade and verdict')}</caption>"
-            f"<thead><tr><th scope='col'>grade</th>{head}</tr></thead><tbody>{body}</tbody>"
-            f"<tfoot><tr><th scope='row'>all</th>{total}</tr></tfoot></table>"
+            "<table class='scoreboard'>"
+            f"<caption>The {self.total} numbers the paper prints, by verdict and grade</caption>"
+            f"<thead><tr><th scope='col'>verdict</th>{head}<th scope='col'>all</th></tr></thead>"
+            f"<tbody>{body}</tbody><tfoot><tr><th scope='row'>all</th>{total}</tr></tfoot></table>"
+            + "".join(f"<p>{html.escape(remark)}</p>" for remark in self.remarks)
         )
 
-    def _html_row(self, grade: str) -> str:
-        counts = self.counts.loc[grade]
+    def _html_row(self, verdict: str) -> str:
+        counts = self.counts[verdict]
         cells = "".join(f"<td>{int(n) or '–'}</td>" for n in [*counts, counts.sum()])
-        return f"<tr class='grade-{grade}'><th scope='row'>{grade}</th>{cells}</tr>"
+        return f"<tr class='verdict-{verdict}'><th scope='row'>{verdict}</th>{cells}</tr>"
 
 
 def scoreboard(table: pd.DataFrame, folder: Path = paths.PUBLISHED) -> Scoreboard:

@@ -53,6 +53,7 @@ COLUMNS = {
     ),
     "flow.csv": ("box", "parent", "kind", "group", "label"),
     "identities.csv": ("kind", "left", "right", "over", "note"),
+    "pairings.csv": ("rule", "first", "second", "third", "meaning", "innocent"),
     "named_results.csv": ("result_id", "location", "name", "what_it_is", "status", "needs"),
     "ownership.csv": ("prefix", "chapter"),
     "explanations.csv": ("claim_id", "explanation"),
@@ -98,6 +99,12 @@ def named_results(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
 def identities_table(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     """The relations between claims that are declared one by one; read by `identities.registry`."""
     return read_table("identities.csv", folder)
+
+
+@cache
+def pairings(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
+    """Which claims a rule of `forensics` holds against each other, with what an oddity would mean."""
+    return read_table("pairings.csv", folder)
 
 
 def explanations(folder: Path = paths.PUBLISHED) -> dict[str, str]:

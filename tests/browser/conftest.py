@@ -11,19 +11,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from built_site import CHARTS, SITE, pages
 
-from visiontrial import paths
-
-SITE = Path(os.environ.get("VISIONTRIAL_SITE", paths.HTML))
 NO_SITE = f"there is no built site at {SITE}: run `make book` first"
-PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
-
-
-def pages() -> list[str]:
-    """Every page of the site that a reader sees, as a path relative to its root."""
-    found = (p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
-    return sorted(p for p in found if not p.startswith("_") and p != "index.html")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -35,7 +26,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def site() -> Path:
-    """The folder of the built site. Where there is none: a visible skip, or a failure where it is required."""
+    """The folder of the built site. Without one: a visible skip, or a failure where a browser is required."""
     if not (SITE / "index.html").exists():
         if os.environ.get("VISIONTRIAL_REQUIRE_BROWSER") == "1":
             pytest.fail(NO_SITE, pytrace=False)
@@ -92,7 +83,8 @@ def _open(browser, address: str, options: dict) -> Visit:
     seen = Visit(browser.new_context(**options).new_page())
     seen.page.on("request", lambda request: seen.requests.append(request.url))
     seen.page.on("requestfailed", lambda request: seen.complaints.append(f"failed: {request.url}"))
-    seen.page.on("console", lambda m: seen.complaints.append(m.text) if m.type in ("error", "warning") else None)
+    bad = ("error", "warning")
+    seen.page.on("console", lambda said: said.type in bad and seen.complaints.append(said.text))
     seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     seen.page.goto(address)
     if options.get("java_script_enabled", True):
@@ -106,23 +98,17 @@ def _close(visits: dict[tuple, Visit]) -> None:
     visits.clear()
 
 
-VISIBLE_CHARTS = "[...document.querySelectorAll('.vt-variant')].filter(v => v.getClientRects().length)"
-
-
 def _read_to_the_end(page) -> None:
-    page.evaluate(
-        """async () => {
-          for (let y = 0; y < document.documentElement.scrollHeight; y += 700) {
-            scrollTo(0, y);
-            await new Promise((done) => setTimeout(done, 40));
-          }
-          scrollTo(0, 0);
-        }"""
-    )
-    # Where charts stay pictures the tests say so; waiting for them is not theirs.
+    """Scroll through a page, resting at each chart until it is drawn (or clearly will not be)."""
     page.evaluate(
         f"""async () => {{
-          for (let n = 0; n < 100 && !{VISIBLE_CHARTS}.every(v => v.dataset.state === "live"); n++)
-            await new Promise((done) => setTimeout(done, 100));
+          const rest = () => new Promise((done) => setTimeout(done, 50));
+          for (const variant of {CHARTS}) {{
+            variant.scrollIntoView();
+            for (let n = 0; n < 200 && variant.dataset.state !== "live"; n++) await rest();
+          }}
+          scrollTo(0, document.documentElement.scrollHeight);
+          await rest();
+          scrollTo(0, 0);
         }}"""
     )

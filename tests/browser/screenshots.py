@@ -15,9 +15,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.built_site import SITE, pages
 from visiontrial import paths
 
-SITE = Path(os.environ.get("VISIONTRIAL_SITE", paths.HTML))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 WAYS = {
@@ -38,17 +38,12 @@ def main(folder: Path, names: list[str]) -> None:
         sys.exit("no Chromium: install it (Debian: apt-get install chromium) or name it in CHROMIUM")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        for name in names or _pages():
+        for name in names or pages():
             for way in WAYS:
                 target = folder / f"{name.removesuffix('.html').replace('/', '-')}-{way}.png"
                 _draw(browser, name, way, target)
                 print(target)
         browser.close()
-
-
-def _pages() -> list[str]:
-    found = (p.relative_to(SITE).as_posix() for p in SITE.rglob("*.html"))
-    return sorted(p for p in found if not p.startswith("_") and p != "index.html")
 
 
 def _draw(browser: Browser, name: str, way: str, target: Path) -> None:
@@ -63,9 +58,9 @@ def _draw(browser: Browser, name: str, way: str, target: Path) -> None:
     page.evaluate("scrollTo(0, 0)")
     if way == "print":
         page.emulate_media(media="print")
-    size = context.pages[0].viewport_size
     height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
-    page.screenshot(path=target, full_page=True, clip={"x": 0, "y": 0, "width": size["width"], "height": height})
+    clip = {"x": 0, "y": 0, "width": page.viewport_size["width"], "height": height}
+    page.screenshot(path=target, full_page=True, clip=clip)
     context.close()
 
 

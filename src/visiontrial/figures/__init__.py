@@ -1,0 +1,1 @@
+"""The figures and tables of the chapters, each with its description in words; one module per chapter."""
