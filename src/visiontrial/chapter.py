@@ -76,7 +76,7 @@ class Chapter:
             raise TypeError(
                 f"glue {name!r}: give text, formatted once (as_printed), not {type(text).__name__}"
             )
-        myst_glue(name, _Text(str(text)), display=False)
+        myst_glue(name, str(text), display=False)
 
     def ledger(self) -> LedgerPart:
         """This chapter's part of the ledger, to be shown at its end; written when parameters are default."""
@@ -178,16 +178,6 @@ class _Html:
 
     def _repr_html_(self) -> str:
         return self.markup
-
-
-class _Text:
-    """Text whose plain representation has no quotation marks, so that glue prints it bare."""
-
-    def __init__(self, text: str):
-        self.text = text
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 def _show(thing) -> None:
