@@ -30,5 +30,5 @@
   controls.addEventListener("reset", () => setTimeout(filter));
   controls.addEventListener("submit", (event) => event.preventDefault());
   // The browser has already looked for the row that the address names, before the controls moved it.
-  if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
+  if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ behavior: "instant" });
 })();

@@ -1,6 +1,7 @@
-"""`make check`: validate `data/published/` and hold every identity against it, without notebooks.
+"""`make check`: validate `data/published/` and hold every identity and forensic rule against it.
 
-For whoever edits the data. Each finding names the relation, the claims and their lines.
+For whoever edits the data: without notebooks, in seconds. Each finding names the relation,
+the claims and their lines.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from visiontrial import ledger, paths, published
+from visiontrial import forensics, ledger, paths, published
 from visiontrial.identities import Identity, Registry, Repeat
 
 
@@ -49,8 +50,10 @@ def run(folder: Path = paths.PUBLISHED) -> str:
             + "\n".join(finding.text(claims) for finding in broken)
             + "\nCompare these lines with the paper; correct the wrong one."
         )
+    found = forensics.findings(folder)
+    _nothing_is_inconsistent(found, folder)
     _every_claim_has_a_chapter(claims)
-    return _summary(claims, known)
+    return _summary(claims, known, found)
 
 
 def untouched(claims: pd.DataFrame, known: Registry) -> list[str]:
@@ -63,11 +66,24 @@ def _every_claim_has_a_chapter(claims: pd.DataFrame) -> None:
         ledger.owner(claim_id)
 
 
-def _summary(claims: pd.DataFrame, known: Registry) -> str:
+def _nothing_is_inconsistent(found: tuple[forensics.Finding, ...], folder: Path) -> None:
+    wrong = [f for f in found if f.verdict == "inconsistent"]
+    if wrong:
+        lines = [f"  {forensics.TITLES[f.rule]}: {f.arithmetic}  ({', '.join(f.claim_ids)})" for f in wrong]
+        raise published.PublishedDataError(
+            f"{folder}: {len(wrong)} comparison(s) of printed numbers cannot be true:\n"
+            + "\n".join(lines)
+            + "\nCompare these claims with the paper, and their line in pairings.csv with its reason."
+        )
+
+
+def _summary(claims: pd.DataFrame, known: Registry, found: tuple[forensics.Finding, ...]) -> str:
     bare = untouched(claims, known)
     return (
         f"{len(claims)} claims read and valid; {len(known.identities)} identities and "
-        f"{len(known.repeats)} repeats hold; {len(bare)} claims are touched by none of them."
+        f"{len(known.repeats)} repeats hold; {len(bare)} claims are touched by none of them.\n"
+        f"{len(found)} comparisons by {len(forensics.RULES)} forensic rules: none inconsistent, "
+        f"{sum(f.verdict == 'odd' for f in found)} odd (chapter 80-forensics)."
     )
 
 
