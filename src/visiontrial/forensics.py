@@ -74,6 +74,7 @@ TITLES = {
     "product": "one quantity in two units",
     "centre": "hazard ratio against the middle of its interval",
     "wald": "interval against P value",
+    "power": "power against events, hazard ratio and level",
     "order": "medians inside ranges, and other orders",
     "part of a whole": "counts against denominators",
     "subset": "subsets against supersets",

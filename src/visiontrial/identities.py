@@ -25,11 +25,13 @@ from fractions import Fraction
 
 import pandas as pd
 from scipy.special import ndtri
+from scipy.stats import norm
 
+from visiontrial import schoenfeld
 from visiontrial.printed import EVERYTHING, Interval, Printable, Printed, parse, printable
 from visiontrial.published import EXACT_STATISTICS, PublishedDataError
 
-EQUATIONS = frozenset({"sum", "percent", "product", "centre"})
+EQUATIONS = frozenset({"sum", "percent", "product", "centre", "power"})
 
 
 @dataclass(frozen=True)
@@ -302,6 +304,84 @@ class WaldP(Identity):
 
 
 @dataclass(frozen=True)
+class Power(Identity):
+    """The power of a log-rank test in percent, by Schoenfeld's formula (see `schoenfeld`).
+
+    `levels` are the one-sided levels to which the paper ties the power. Where it names more
+    than one without saying which, the power may be that of any, and the bounds span them all.
+    """
+
+    power: str
+    hazard_ratio: str
+    events: str
+    ratio: str
+    levels: tuple[str, ...]
+
+    @property
+    def claim_ids(self) -> tuple[str, ...]:
+        return (self.power, self.hazard_ratio, self.events, self.ratio, *self.levels)
+
+    @property
+    def text(self) -> str:
+        return (
+            f"{self.power} = Schoenfeld's power of {self.events} at {self.hazard_ratio}, "
+            f"{self.ratio} and {' or '.join(self.levels)}"
+        )
+
+    def bounds(self, target: str, values: Values) -> Interval:
+        """Of the power, the events and a hazard ratio below 1; of allocation and levels it says nothing."""
+        solve = {self.power: self._power, self.hazard_ratio: self._hazard_ratio, self.events: self._events}
+        power, ratio = values[self.power].interval, values[self.hazard_ratio].interval
+        reached = 0 < power.low < power.high < 100 and 0 < ratio.low < ratio.high < 1
+        if target not in solve or not reached:
+            return EVERYTHING
+        low, high = solve[target](values)
+        return Interval(Fraction(low), Fraction(high))
+
+    def gradient(self, values: Values) -> dict[str, float]:
+        """Of the formula solved for 0 on the scale of the statistic, at the first level."""
+        power, ratio, events, allocation, alpha = (float(values[i].printed.value) for i in self.claim_ids[:5])
+        drift = float(norm.isf(alpha) + norm.ppf(power / 100))
+        return {
+            self.power: -1 / (100 * float(norm.pdf(norm.ppf(power / 100)))),
+            self.hazard_ratio: drift / (ratio * math.log(ratio)),
+            self.events: drift / (2 * events),
+            self.ratio: drift * (1 / (2 * allocation) - 1 / (1 + allocation)),
+            self.levels[0]: 1 / float(norm.pdf(norm.isf(alpha))),
+        }
+
+    def _power(self, values: Values) -> tuple[float, float]:
+        events, ratio = values[self.events].interval, values[self.hazard_ratio].interval
+        small, large, allocation = self._given(values)
+        return (
+            100 * schoenfeld.power(float(events.low), float(ratio.high), small, allocation),
+            100 * schoenfeld.power(float(events.high), float(ratio.low), large, allocation),
+        )
+
+    def _hazard_ratio(self, values: Values) -> tuple[float, float]:
+        events, power = values[self.events].interval, values[self.power].interval.scaled(Fraction(1, 100))
+        small, large, allocation = self._given(values)
+        return (
+            schoenfeld.hazard_ratio_for(float(power.high), float(events.low), small, allocation),
+            schoenfeld.hazard_ratio_for(float(power.low), float(events.high), large, allocation),
+        )
+
+    def _events(self, values: Values) -> tuple[float, float]:
+        ratio = values[self.hazard_ratio].interval
+        power = values[self.power].interval.scaled(Fraction(1, 100))
+        small, large, allocation = self._given(values)
+        return (
+            schoenfeld.events_for(float(power.low), float(ratio.low), large, allocation),
+            schoenfeld.events_for(float(power.high), float(ratio.high), small, allocation),
+        )
+
+    def _given(self, values: Values) -> tuple[float, float, float]:
+        """The smallest and the largest level, and the allocation."""
+        levels = [float(values[i].printed.value) for i in self.levels]
+        return min(levels), max(levels), float(values[self.ratio].printed.value)
+
+
+@dataclass(frozen=True)
 class Repeat:
     """The same quantity printed again elsewhere: certifies nothing, but must be the same characters."""
 
@@ -538,7 +618,10 @@ def _relation(row) -> Identity | Repeat:
         return Percent("percent", row.note, row.left, linear(row.right), linear(row.over))
     if row.kind == "product":
         return Product("product", row.note, row.left, Fraction(row.over), row.right)
-    raise ValueError(f"kind {row.kind!r} is unknown; use repeat, sum, at_most, percent or product")
+    if row.kind == "power":
+        hazard_ratio, events, allocation = row.right.split()
+        return Power("power", row.note, row.left, hazard_ratio, events, allocation, tuple(row.over.split()))
+    raise ValueError(f"kind {row.kind!r} is unknown; use repeat, sum, at_most, percent, product or power")
 
 
 def _one(claim_id: str) -> Linear:

@@ -112,23 +112,23 @@ def test_ledger_is_whole_without_scripts(visit, ledger_page):
 def test_ledger_filters_by_word_and_by_field(visit, ledger_page, scheme):
     page = visit(ledger_page, scheme, fresh=True).page
     rows = page.locator("table.ledger tbody tr:visible")
-    page.get_by_label("Find").fill("os.hr")
+    page.get_by_role("searchbox", name="Find").fill("os.hr")
     assert 0 < rows.count() < 20
     assert all("os.hr" in text for text in rows.all_inner_texts())
     assert re.search(r"\d+ of \d+ numbers", page.locator(".vt-ledger-count").inner_text())
     page.get_by_role("button", name="Show all").click()
     page.wait_for_function("!document.querySelector('table.ledger tbody tr[hidden]')")
-    page.get_by_label("Where").select_option("table1")
-    page.get_by_label("Grade").select_option("recomputed")
+    page.locator(".vt-ledger-controls [name=location]").select_option("table1")
+    page.locator(".vt-ledger-controls [name=grade]").select_option("recomputed")
     wanted = page.locator("table.ledger tbody tr[data-location=table1][data-grade=recomputed]").count()
     assert rows.count() == wanted > 0
 
 
 def test_link_to_a_claim_finds_its_row(visit, ledger_page):
     page = visit(f"{ledger_page}#claim-os.hr", fresh=True).page
-    row = page.locator('[id="claim-os.hr"]')
-    row.wait_for()
-    page.wait_for_function("document.getElementById('claim-os.hr').getBoundingClientRect().top < innerHeight")
+    place = page.locator(".vt-ledger .table-scroll").bounding_box()
+    row = page.locator('[id="claim-os.hr"]').bounding_box()
+    assert place["y"] < row["y"] < place["y"] + place["height"]
 
 
 def _rows_of(page_name: str) -> int:
