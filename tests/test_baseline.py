@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from visiontrial import baseline, execute, ledger, published, render
+from visiontrial import baseline, published, render
 from visiontrial.baseline import BaselineError, Spread
 from visiontrial.figures import baseline as figures
 from visiontrial.printed import parse, prints_as
@@ -410,23 +410,3 @@ def test_p_values_are_printed_with_three_decimals(p, text):
 @pytest.mark.parametrize(("difference", "text"), [(0.168, "+0.17"), (-0.143, "−0.14"), (0.0, "+0.00")])
 def test_signed_differences(difference, text):
     assert figures.signed(difference) == text
-
-
-# --- the chapter -----------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_the_chapter_confirms_every_recomputed_claim_it_owns(tmp_path):
-    page = execute.run("02-baseline", {}, tmp_path / "default.ipynb").read_text(encoding="utf-8")
-    assert "banner-parameters" not in page
-    own = ledger.of_chapter("02-baseline")
-    for claim_id in own.loc[own["grade"] == "recomputed", "claim_id"]:
-        assert f">{claim_id}</th><td>" in page, claim_id
-
-
-@pytest.mark.slow
-def test_the_chapter_runs_with_other_parameters(tmp_path):
-    changed = {"smd_threshold": 0.25, "multiplicity_method": "fdr_bh", "alpha": 0.01}
-    page = execute.run("02-baseline", changed, tmp_path / "changed.ipynb").read_text(encoding="utf-8")
-    assert "banner-parameters" in page
-    assert "All randomized: 0 of 17 beyond 0.25 in size" in page

@@ -258,3 +258,10 @@ def results(path) -> list[str]:
     cells = nbformat.read(path, as_version=4).cells
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return [output.data["text/plain"] for output in outputs if output.output_type == "execute_result"]
+
+
+def test_a_warning_in_a_cell_is_not_published(project):
+    project.chapter("01-loud", "import warnings\nwarnings.warn('indexing past lexsort depth')")
+    with pytest.raises(execute.ExecutionError, match=r"chapter 01-loud wrote to stderr, cell \[\d+\]"):
+        execute.run("01-loud", root=project.root)
+    assert not execute.is_current("01-loud", project.root)

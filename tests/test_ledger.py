@@ -26,6 +26,12 @@ def test_a_recomputed_claim_was_left_one_value_and_a_quoted_one_was_not(whole):
         assert (count == 1) == (row.grade == "recomputed")
 
 
+def test_every_recomputed_claim_has_an_equation_behind_it(whole):
+    registry = ledger.registry()
+    for claim_id in whole.loc[whole["grade"] == "recomputed", "claim_id"]:
+        assert any(rule.is_equation for rule in registry.evidence(claim_id)), claim_id
+
+
 def test_nothing_is_fitted_before_there_are_patients(whole):
     assert not (whole["grade"] == "fitted").any()
 
@@ -38,6 +44,8 @@ def test_nothing_is_fitted_before_there_are_patients(whole):
         ("response.cr.control.count", "quoted", "unchecked", ""),  # only an order touches it
         ("abstract.adverse-events.grade-3.lu.percent", "recomputed", "match", "52.7"),
         ("os.hr", "quoted", "compatible", "0.62 to 0.63"),
+        ("os.p", "quoted", "compatible", "<0.001"),  # <0.01 would hold as well
+        ("discussion.docetaxel.percent", "quoted", "compatible", "≥97"),
         ("os.median.lu", "quoted", "unchecked", ""),
         ("methods.sites.total", "recomputed", "match", "84"),
         ("methods.eligibility.life-expectancy", "quoted", "unchecked", ""),

@@ -16,10 +16,6 @@ def _marks(specification):
         yield specification
 
 
-def _kind(layer):
-    return layer["mark"]["type"]
-
-
 def test_medians_are_those_printed():
     rows = overview.median_rows().set_index("claim")
     assert list(rows.index) == ["pfs.median.lu", "pfs.median.control", "os.median.lu", "os.median.control"]

@@ -110,6 +110,14 @@ def test_printable_counts_are_the_whole_numbers_inside():
     assert printable(Interval(None, Fraction(52)), parse("48"), exact=True).text == "at most 52"
 
 
+def test_a_signed_number_holds_beside_endlessly_many_others():
+    tiny = printable(Interval.point(Fraction(1, 10**7)), parse("<0.001"), exact=False)
+    assert (tiny.text, tiny.count) == ("<0.001", None)
+    unsure = printable(Interval(Fraction(0), Fraction(1, 2)), parse("<0.001"), exact=False)
+    assert (unsure.text, unsure.count) == ("anything", None)
+    assert printable(Interval.point(Fraction(1, 2)), parse("<0.001"), exact=False).count == 0
+
+
 def test_the_upper_end_of_a_rounding_interval_is_not_in_it():
     # [0.615, 0.625): a value of exactly 0.625 prints as 0.63
     sixty_two = parse("0.62").interval(exact=False)

@@ -6,16 +6,17 @@
     page.ledger()                                            # at the end
 
 Numbers are confirmed at the default parameters only. A chapter run with others shows a
-banner, confirms nothing and writes no ledger rows.
+banner, confirms nothing and writes no ledger rows. The defaults are those of the chapter's
+text (`notebooks/02-baseline.md`).
 """
 
 from __future__ import annotations
 
 import ast
 import html
-import json
 from collections.abc import Mapping
 
+import jupytext
 import pandas as pd
 from myst_nb import glue as myst_glue
 
@@ -60,11 +61,6 @@ class Chapter:
             lines = [f"{r.claim_id}: printed {r.published}, ours {r.ours}" for r in wrong.itertuples()]
             raise ClaimMismatch(f"chapter {self.name}: " + "; ".join(lines))
         return Comparison(table, caption)
-
-    def confirm(self, claim_id: str, value: Number) -> str:
-        """Assert one value against its claim and return it as printed, for gluing."""
-        self.compare({claim_id: value}, caption=claim_id)
-        return as_printed(value, parse(published.printed(claim_id)).decimals)
 
     def glue(self, name: str, text: str | int) -> None:
         """Hand text to the prose as `` {glue:text}`name` ``.
@@ -124,16 +120,14 @@ class LedgerPart:
 
 
 def defaults(name: str) -> dict:
-    """The default parameters of a chapter: the literals assigned in its cell tagged `parameters`."""
-    notebook = json.loads((paths.NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))
-    sources = [
-        "".join(cell["source"])
-        for cell in notebook["cells"]
-        if "parameters" in cell["metadata"].get("tags", [])
-    ]
-    assignments = [
-        node for source in sources for node in ast.parse(source).body if isinstance(node, ast.Assign)
-    ]
+    """The default parameters of a chapter: the literals assigned in the cell of its text tagged `parameters`.
+
+    Of the text, not of the notebook: a student who edits the notebook and saves it has not
+    changed what the defaults are.
+    """
+    cells = jupytext.read(paths.NOTEBOOKS / f"{name}.md").cells
+    source = "\n".join(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    assignments = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
     return {node.targets[0].id: ast.literal_eval(node.value) for node in assignments}
 
 

@@ -82,8 +82,8 @@ def run(
     `_build/executed/notebooks/`, with its record. With parameters an `output` must be
     named: such a run never becomes the page.
 
-    Raises `ExecutionError` when there is no such chapter or when a cell fails; the notebook
-    as far as it came is then kept in `_build/executed/failed/`.
+    Raises `ExecutionError` when there is no such chapter or when a cell fails or warns; the
+    notebook as far as it came is then kept in `_build/executed/failed/`.
     """
     if name not in chapters(root):
         raise ExecutionError(f"there is no chapter {name!r}; _toc.yml has: {', '.join(chapters(root))}")
@@ -170,6 +170,11 @@ def _execute(name: str, parameters: Mapping[str, Any] | None, output: Path, root
                 files.write_bytes(failed, draft.read_bytes())
             raise ExecutionError(_failure(name, error, failed.relative_to(root))) from error
         notebook = cleaned(nbformat.read(draft, as_version=4), root)
+        if said := _said_on_the_side(notebook):
+            files.write_text(failed, nbformat.writes(notebook) + "\n")
+            raise ExecutionError(
+                f"chapter {name} {said}\n  the notebook: {failed.relative_to(root).as_posix()}"
+            )
     files.write_text(output, nbformat.writes(notebook) + "\n")
     failed.unlink(missing_ok=True)
     return output
@@ -209,6 +214,15 @@ def _failure(name: str, error: Exception, kept: Path) -> str:
         f"  the cell begins: {line.strip()}\n"
         f"  the notebook as far as it came: {kept.as_posix()}"
     )
+
+
+def _said_on_the_side(notebook) -> str | None:
+    """What a cell wrote to stderr, if any: a warning is mended, not published."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stderr":
+                return f"wrote to stderr, cell [{cell.execution_count}]: {output.text.strip()}"
+    return None
 
 
 def _joined(outputs: list) -> list:

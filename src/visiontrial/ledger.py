@@ -7,8 +7,9 @@ Verdicts say what came of the comparison: `match`, `compatible`, `differs`, `unc
 A recomputation sees every claim but its target and the target's repeats. It returns all
 characters that could be printed there given the rounding of the others. Exactly one makes
 the grade `recomputed`; several, when an equation bounds them, leave the claim `quoted` with
-the verdict `compatible`. A mere order (a median lies inside its range) leaves it
-`unchecked`, and the explanation says so: an order that could hardly fail is no check.
+the verdict `compatible`. So does a number with a sign (`<0.001`): looser ones would hold as
+well. A mere order (a median lies inside its range) leaves a claim `unchecked`, and the
+explanation says so: an order that could hardly fail is no check.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from visiontrial import files, identities, paths, published
-from visiontrial.identities import Identity, Registry
+from visiontrial.identities import AtMost, Claim, Identity, Registry
 from visiontrial.printed import Printable, parse
 
 COLUMNS = (
@@ -125,46 +126,34 @@ def _row(claim, known: Registry, reasons: dict[str, str]) -> dict[str, str]:
     if claim.statistic == "date":
         return row | _quoted(claim, known)
     target = known.values[claim.claim_id]
-    allowed = target.allowed(known.bounds(claim.claim_id))
+    bounds = known.bounds(claim.claim_id)
+    allowed = target.allowed(bounds)
     evidence = known.evidence(claim.claim_id)
-    tied = any(identity.is_equation for identity in evidence)
-    if allowed.count is None or (allowed.count > 1 and not tied):
+    agrees = bounds.meets(target.interval)
+    # An order alone, or a bound on one side alone, is too weak to be called a check.
+    tied = any(not isinstance(identity, AtMost) for identity in evidence)
+    if agrees and not (tied and allowed.lowest and allowed.highest):
         return row | _quoted(claim, known)
-    return row | _compared(target, allowed, evidence, reasons)
+    return row | _compared(target, allowed, agrees, evidence, reasons)
 
 
 def _compared(
-    target, allowed: Printable, evidence: list[Identity], reasons: dict[str, str]
+    target: Claim, allowed: Printable, agrees: bool, evidence: list[Identity], reasons: dict[str, str]
 ) -> dict[str, str]:
+    pinned = allowed.count == 1
     why = "; ".join(dict.fromkeys(i.note for i in evidence))
-    agrees = _stands_in(target, allowed)
-    verdict = ("match" if allowed.count == 1 else "compatible") if agrees else "differs"
     return {
         "reproduced": allowed.text,
         "difference": _difference(target, allowed),
-        "grade": "recomputed" if allowed.count == 1 or not agrees else "quoted",
-        "verdict": verdict,
-        "explanation": reasons.get(target.claim_id, "") if verdict == "differs" else why,
+        "grade": "recomputed" if pinned or not agrees else "quoted",
+        "verdict": ("match" if pinned else "compatible") if agrees else "differs",
+        "explanation": why if agrees else reasons.get(target.claim_id, ""),
     }
 
 
-def _stands_in(target, allowed: Printable) -> bool:
-    if allowed.count == 0:
-        return False
-    if allowed.count == 1:
-        return _same_number(allowed.lowest, target)
-    return parse(allowed.lowest).value <= target.printed.value <= parse(allowed.highest).value
-
-
-def _same_number(text: str, target) -> bool:
-    """Whether the characters agree; a number word agrees with its figure, `1` with `one`."""
-    printed = target.printed
-    return text == printed.text or (printed.text.isalpha() and parse(text).value == printed.value)
-
-
-def _difference(target, allowed: Printable) -> str:
+def _difference(target: Claim, allowed: Printable) -> str:
     """Ours minus printed, at printed precision; empty when there is no single value of ours."""
-    if allowed.count != 1 or target.printed.sign:
+    if allowed.count != 1:
         return ""
     difference = parse(allowed.lowest).value - target.printed.value
     return f"{float(difference):.{target.printed.decimals}f}"

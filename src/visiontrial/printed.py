@@ -228,7 +228,7 @@ class Printable:
         """In words for a table: `0.62`, `0.62 to 0.63`, `nothing`."""
         if self.count == 0:
             return "nothing"
-        if self.count == 1:
+        if self.lowest == self.highest and self.lowest:
             return self.lowest
         return f"{self.lowest} to {self.highest}" if self.lowest and self.highest else self._one_sided()
 
@@ -243,17 +243,17 @@ def printable(values: Interval, like: Printed, *, exact: bool) -> Printable:
 
     Exact numbers are multiples of the printed step, so only those inside the interval count;
     of the others, every number whose rounding interval meets `values` could be printed.
-    A signed number (`<0.001`) is the only possible one when all of `values` satisfies it.
+    A signed number (`<0.001`) can stand wherever all of `values` satisfies it, and so could
+    endlessly many looser ones.
     """
     if values.is_empty:
         return Printable("", "", 0)
     if like.sign:
         region = like.interval(exact=True)
-        return (
-            Printable(like.text, like.text, 1)
-            if values.intersect(region) == values
-            else Printable("", "", None)
-        )
+        if not values.meets(region):
+            return Printable("", "", 0)
+        text = like.text if values.intersect(region) == values else ""
+        return Printable(text, text, None)
     first = None if values.low is None else _first_step(values, like.step, exact)
     last = None if values.high is None else _last_step(values, like.step, exact)
     lowest = "" if first is None else as_printed(first * like.step, like.decimals)

@@ -1,0 +1,85 @@
+"""Every chapter of the book: at its defaults twice, and once with other parameters."""
+
+import pytest
+
+from visiontrial import execute, ledger, paths
+from visiontrial.chapter import Chapter, ClaimMismatch, defaults
+
+OTHER_PARAMETERS = {
+    "00-design": {"n_simulations": 500, "p_disease_control": 0.2, "correlation": 0.0},
+    "01-eligibility-flow": {
+        "confidence_level": 0.9,
+        "interval_method": "beta",
+        "unknown_status": "uncounted",
+    },
+    "02-baseline": {"smd_threshold": 0.25, "multiplicity_method": "fdr_bh", "alpha": 0.01},
+    "50-adverse-events": {"confidence_level": 0.9, "difference_method": "agresti-caffo"},
+    "80-forensics": {"doctored_claim": "os.ci-high", "doctored_value": "0.94"},
+    "90-every-number": {"claim_id": "os.median.lu", "mutation_seed": 1, "mutations": 3},
+}
+CHAPTERS = execute.chapters()
+BANNER = "banner-parameters"
+
+
+def test_every_chapter_is_tried_with_other_parameters():
+    assert sorted(OTHER_PARAMETERS) == sorted(CHAPTERS)
+    for name, changed in OTHER_PARAMETERS.items():
+        assert changed.keys() <= defaults(name).keys()
+        assert all(defaults(name)[parameter] != value for parameter, value in changed.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_gives_the_same_bytes_again(name, tmp_path):
+    """Figures, tables and glued numbers are in the notebook: all of them are compared."""
+    assert execute.is_current(name), "execute the chapters first: make book"
+    page = (paths.EXECUTED / f"{name}.ipynb").read_bytes()
+    again = execute.run(name, output=tmp_path / "again.ipynb").read_bytes()
+    assert BANNER.encode() not in again
+    assert again == page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_with_other_parameters_says_so_and_accounts_for_nothing(name, tmp_path):
+    part = paths.LEDGER_PARTS / f"{name}.csv"
+    before = part.stat().st_mtime_ns if part.exists() else None
+    page = execute.run(name, OTHER_PARAMETERS[name], tmp_path / "other.ipynb").read_text(encoding="utf-8")
+    assert BANNER in page
+    assert (part.stat().st_mtime_ns if part.exists() else None) == before
+
+
+# --- what a notebook calls ----------------------------------------------------------------------
+
+
+def test_a_value_that_does_not_print_alike_names_chapter_and_claim():
+    page = Chapter("02-baseline", **defaults("02-baseline"))
+    with pytest.raises(
+        ClaimMismatch, match=r"chapter 02-baseline: table1\.bone\.all\.lu\.percent: printed 91\.5"
+    ):
+        page.compare({"table1.bone.all.lu.percent": 91.4}, caption="wrong")
+
+
+def test_a_comparison_shows_what_it_asserted():
+    page = Chapter("02-baseline", **defaults("02-baseline"))
+    shown = page.compare({"table1.bone.all.lu.percent": 100 * 504 / 551}, caption="Bone")
+    assert shown.frame.loc[0, ["published", "ours", "verdict"]].tolist() == ["91.5", "91.5", "match"]
+    assert "<caption>Bone</caption>" in shown._repr_html_()
+
+
+def test_other_parameters_confirm_nothing_and_write_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "LEDGER_PARTS", tmp_path)
+    page = Chapter("02-baseline", **{**defaults("02-baseline"), "alpha": 0.2})
+    assert not page.is_default
+    assert (
+        page.compare({"table1.bone.all.lu.percent": 1.0}, caption="no error").frame.loc[0, "verdict"]
+        == "differs"
+    )
+    assert len(page.ledger().frame) == len(ledger.of_chapter("02-baseline"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_formatted_text_is_glued():
+    page = Chapter("02-baseline", **defaults("02-baseline"))
+    with pytest.raises(TypeError, match="give text, formatted once"):
+        page.glue("share", 0.914)
