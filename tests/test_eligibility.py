@@ -224,6 +224,25 @@ def test_never_treated_by_subtraction():
     }
 
 
+def test_without_177lu_are_more_than_without_any_treatment():
+    table = eligibility.without_arms_treatment().set_index(["arm", "set"])
+    assert table[["count", "total"]].apply(tuple, axis=1).to_dict() == {
+        ("lu", "before"): (3, 166),
+        ("lu", "pfs"): (19, 385),
+        ("control", "before"): (47, 84),
+        ("control", "pfs"): (32, 196),
+    }
+    only_standard_care = table["count"].sum() - eligibility.never_treated()["count"].sum()
+    assert only_standard_care == eligibility.safety_set()["patients"].iloc[-1]
+
+
+def test_periods_are_named_by_the_day_that_the_paper_prints():
+    named = eligibility.never_treated().set_index("set")["period"]
+    day = published.printed("education-measures.date")
+    assert set(named["before"]) == {f"before {day}"}
+    assert set(named["pfs"]) == {f"on or after {day}"}
+
+
 def test_left_the_trial_is_everything_but_death(tree):
     reasons = {"consent-withdrawn", "lost", "investigator"}
     for row in eligibility.left_trial().itertuples():

@@ -1,7 +1,7 @@
-"""Table 1: who the patients were, in both analysis sets and in the 250 that the paper does not show.
+"""Table 1: who the patients were, in both analysis sets and in the earlier patients it does not show.
 
-The analysis set for imaging-based progression-free survival (`pfs_set`, randomized on or
-after March 5, 2019) is part of all randomized patients, so counts of the earlier ones
+The analysis set for imaging-based progression-free survival (`pfs_set`, the later of the two
+periods of randomization) is part of all randomized patients, so counts of the earlier ones
 (`before_march_2019`) follow by subtraction. Medians and ranges do not, but they are bounded.
 
 Arms are compared by standardized differences, never by tests: the arms were randomized.
@@ -367,7 +367,7 @@ def chance_of_exceeding(threshold: float, count: int, n_treated: int, n_control:
 
 
 def period_tests(table: pd.DataFrame, multiplicity_method: str, alpha: float) -> pd.DataFrame:
-    """Test each characteristic: randomized before March 5, 2019, against on or after; both arms together.
+    """Test each characteristic: the earlier period against the later, both arms together.
 
     Fisher's exact test, two-sided (`scipy.stats.fisher_exact`), where a characteristic is a
     yes or no; Pearson's chi-square test without correction (`scipy.stats.chi2_contingency`)

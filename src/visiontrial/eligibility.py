@@ -1,8 +1,8 @@
 """From screening to the end of follow-up: what Figure 1 says, added up, subtracted and compared.
 
 The figure prints most numbers twice: for all patients, and in parentheses for those
-randomized on or after March 5, 2019. Their difference is a third set that it does not
-print: the patients randomized before that day. Everything here is arithmetic on printed
+randomized on or after the day that `periods` names. Their difference is a third set that
+it does not print: the patients randomized before that day. Everything here is arithmetic on printed
 counts; no patient is reconstructed.
 """
 
@@ -18,16 +18,18 @@ import pandas as pd
 from scipy.optimize import Bounds, LinearConstraint, milp
 from statsmodels.stats.proportion import proportion_confint
 
-from visiontrial import ledger, paths, published
+from visiontrial import ledger, paths, periods, published
 from visiontrial.printed import as_printed, prints_as
 
 SETS = ("all", "pfs", "before")
-PERIODS = {"before": "before March 5, 2019", "pfs": "on or after March 5, 2019"}
+PERIODS = {"before": periods.before, "pfs": periods.since}
 ARMS = ("lu", "control")
 
-# Who received nothing at all, arm by arm. In the 177Lu-PSMA-617 arm that is the box of standard
-# care: the size of the safety set shows that all of its patients lack 177Lu-PSMA-617 too.
+# Who received no trial treatment at all, arm by arm. In the 177Lu-PSMA-617 arm that is the box of
+# standard care: the size of the safety set shows that all of its patients lack 177Lu-PSMA-617 too.
 NEVER_TREATED = {arm: f"fig1.{arm}.no-standard-care" for arm in ARMS}
+# Who went without what the arm is named after; in the 177Lu-PSMA-617 arm some of them had standard care.
+WITHOUT_ARMS_TREATMENT = {"lu": "fig1.lu.no-lu", "control": "fig1.control.no-standard-care"}
 
 
 class ImpossibleCounts(ValueError):
@@ -41,7 +43,7 @@ class ImpossibleCounts(ValueError):
 def tree(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     """Figure 1 as a tree with its numbers: `flow.csv` with the columns `all`, `pfs` and `before`.
 
-    `before` is `all` less `pfs`: patients randomized before March 5, 2019. Boxes above
+    `before` is `all` less `pfs`: patients randomized in the first period. Boxes above
     randomization have `all` only. One box may stand in two rows, under two parents.
     """
     boxes = published.flow(folder).copy()
@@ -322,8 +324,17 @@ def interval_name(confidence_level: float, method: str) -> str:
 
 
 def never_treated(confidence_level: float = 0.95, method: str = "wilson") -> pd.DataFrame:
-    """Patients who received nothing of what they were assigned to, by arm and period; see `shares`."""
+    """Patients who received no trial treatment at all, by arm and period; see `shares`."""
     return shares(NEVER_TREATED, confidence_level, method)
+
+
+def without_arms_treatment(confidence_level: float = 0.95, method: str = "wilson") -> pd.DataFrame:
+    """Patients without what their arm is named after, by arm and period; see `shares`.
+
+    That is 177Lu-PSMA-617 in its arm, with or without standard care, and standard care in
+    the control arm, where it is all the trial gave.
+    """
+    return shares(WITHOUT_ARMS_TREATMENT, confidence_level, method)
 
 
 def left_trial(confidence_level: float = 0.95, method: str = "wilson") -> pd.DataFrame:
@@ -352,7 +363,7 @@ def shares(
         total = counts(f"fig1.{arm}.assigned", analysis_set)
         low, high = proportion_confint(count, total, alpha=1 - confidence_level, method=method)
         limits = (100 * count / total, 100 * low, 100 * high)
-        rows.append((arm, analysis_set, PERIODS[analysis_set], count, total, *limits))
+        rows.append((arm, analysis_set, PERIODS[analysis_set](), count, total, *limits))
     return pd.DataFrame(rows, columns=["arm", "set", "period", "count", "total", "share", "low", "high"])
 
 

@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 import pandas as pd
 from scipy.special import ndtri
@@ -137,11 +138,14 @@ class Linear:
 
 
 @dataclass(frozen=True)
-class Sum(Identity):
-    """left = right, both linear."""
+class _TwoSides(Identity):
+    """Two sums of claims, held against each other."""
 
     left: Linear
     right: Linear
+
+    sign: ClassVar[str]
+    allowed_difference: ClassVar[Interval]
 
     @property
     def claim_ids(self) -> tuple[str, ...]:
@@ -149,32 +153,27 @@ class Sum(Identity):
 
     @property
     def text(self) -> str:
-        return f"{self.left} = {self.right}"
+        return f"{self.left} {self.sign} {self.right}"
 
     def bounds(self, target: str, values: Values) -> Interval:
-        return (self.left - self.right).solve(target, Interval.point(0), values)
+        return (self.left - self.right).solve(target, self.allowed_difference, values)
+
+
+class Sum(_TwoSides):
+    """left = right, both linear."""
+
+    sign = "="
+    allowed_difference = Interval.point(0)
 
     def gradient(self, values: Values) -> dict[str, float]:
         return {claim_id: float(c) for claim_id, c in (self.left - self.right).terms}
 
 
-@dataclass(frozen=True)
-class AtMost(Identity):
+class AtMost(_TwoSides):
     """left <= right: an order, no equation."""
 
-    left: Linear
-    right: Linear
-
-    @property
-    def claim_ids(self) -> tuple[str, ...]:
-        return self.left.claim_ids + self.right.claim_ids
-
-    @property
-    def text(self) -> str:
-        return f"{self.left} <= {self.right}"
-
-    def bounds(self, target: str, values: Values) -> Interval:
-        return (self.left - self.right).solve(target, Interval(None, Fraction(0)), values)
+    sign = "<="
+    allowed_difference = Interval(None, Fraction(0))
 
 
 @dataclass(frozen=True)

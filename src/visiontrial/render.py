@@ -140,11 +140,6 @@ def arm_colours() -> alt.Scale:
     return alt.Scale(domain=list(ARMS), range=[PALETTE[arm] for arm in ARMS])
 
 
-def arm_dashes() -> alt.Scale:
-    """The scale for `alt.StrokeDash("arm:N", scale=...)`: the control arm is dashed, for grey print."""
-    return alt.Scale(domain=list(ARMS), range=[[1, 0], [7, 3]])
-
-
 def palette_css() -> str:
     """The CSS variables behind the charts: light, dark (`data-theme` of the page), and paper."""
     light = "".join(f"  --chart-{name}: {colour.light};\n" for name, colour in COLOURS.items())

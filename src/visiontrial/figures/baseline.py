@@ -12,17 +12,14 @@ import pandas as pd
 
 from visiontrial import baseline, render, tables
 from visiontrial.baseline import ARMS, MEASURES, ROWS, SETS
+from visiontrial.periods import before, day, since
 from visiontrial.printed import as_printed
 
-SET_NAMES = {
-    "pfs_set": "On or after March 5, 2019",
-    "all_randomized": "All randomized",
-    "before_march_2019": "Before March 5, 2019",
-}
 _SET_COLOURS = {"pfs_set": "ink", "all_randomized": "ink", "before_march_2019": "highlight"}
 # Hollow: those who are in both of the other sets.
 _SET_FILLS = _SET_COLOURS | {"all_randomized": "surface"}
-_PERIODS = ("before_march_2019", "pfs_set")
+_EARLIER = "before_march_2019"
+_PERIODS = (_EARLIER, "pfs_set")
 _SET_SHAPES = {"pfs_set": "circle", "all_randomized": "diamond", "before_march_2019": "triangle-up"}
 
 _ROW_HEIGHT = 23
@@ -52,33 +49,48 @@ _CHART_LABELS = {
 _MIRROR_IMAGES = ("ecog-2",)
 
 
+def set_names() -> dict[str, str]:
+    """The three sets of patients as a heading names them, in the order of the columns."""
+    return {
+        "pfs_set": _capitalized(since()),
+        "all_randomized": "All randomized",
+        "before_march_2019": _capitalized(before()),
+    }
+
+
+def _capitalized(words: str) -> str:
+    return words[0].upper() + words[1:]
+
+
 # --- tables -------------------------------------------------------------------------------
 
 _COLUMNS = [(analysis_set, arm) for analysis_set in SETS.values() for arm in ARMS]
-_TABLE_NOTES = (
+_COUNTS_NOTE = (
     "Counts with percent, medians with range. 177Lu: 177Lu-PSMA-617 plus standard care. "
-    "Control: standard care alone.",
-    "In italics, not printed in the paper: what the printed rows of a characteristic leave over.",
-    "Before March 5, 2019: all randomized minus those randomized on or after that day (the analysis set for "
-    "imaging-based progression-free survival); not printed in the paper. A median or an end of a range with "
-    "≤ or ≥ is a bound; an end without a sign is exact.",
+    "Control: standard care alone."
+)
+_ITALICS_NOTE = "In italics, not printed in the paper: what the printed rows of a characteristic leave over."
+_EARLIER_NOTE = (
+    ": all randomized minus those randomized on or after that day (the analysis set for imaging-based "
+    "progression-free survival); not printed in the paper. A median or an end of a range with ≤ or ≥ is a "
+    "bound; an end without a sign is exact."
 )
 
 
 def table_one(table: pd.DataFrame) -> tables.Printable:
-    """Table 1 with two more columns: the patients randomized before March 5, 2019.
+    """Table 1 with two more columns: the patients of the earlier period.
 
     `table` is `baseline.counts()`.
     """
     frame = pd.DataFrame([*_measure_rows(), *_count_rows(table)])
     derived = [n for n, row in enumerate(ROWS, start=len(MEASURES)) if row.rest_of]
     made = gt.GT(frame, rowname_col="label", groupname_col="group").tab_stubhead("Characteristic")
-    for analysis_set, heading in SET_NAMES.items():
+    for analysis_set, heading in set_names().items():
         made = made.tab_spanner(heading, [f"{analysis_set}.{arm}" for arm in ARMS], id=analysis_set)
     made = made.cols_label(_headings(table)).cols_align("right", [f"{s}.{arm}" for s, arm in _COLUMNS])
     made = made.tab_style(gt.style.text(style="italic"), gt.loc.body(rows=derived))
     made = made.tab_style(gt.style.text(style="italic"), gt.loc.stub(rows=derived))
-    for note in _TABLE_NOTES:
+    for note in (_COUNTS_NOTE, _ITALICS_NOTE, set_names()[_EARLIER] + _EARLIER_NOTE):
         made = made.tab_source_note(note)
     return tables.printable(made, "baseline", "Characteristics of the patients at baseline")
 
@@ -107,18 +119,18 @@ def period_table(table: pd.DataFrame, tests: pd.DataFrame, adjustment: str) -> t
         .cols_align("left", ["test", "reading"])
         .tab_source_note(_periods_note(table))
     )
-    return tables.printable(made, "periods", "Randomized before, and on or after, March 5, 2019")
+    return tables.printable(made, "periods", f"Randomized before, and on or after, {day()}")
 
 
 def by_variable_table(differences: pd.DataFrame) -> tables.Printable:
     """One standardized difference per characteristic and set; `baseline.balance_by_variable(...)`."""
-    frame = differences[list(SET_NAMES)].map(lambda d: as_printed(d, 2))
+    frame = differences[list(set_names())].map(lambda d: as_printed(d, 2))
     frame.insert(0, "label", [baseline.name_of(v) for v in frame.index])
     made = (
         gt.GT(frame, rowname_col="label")
         .tab_stubhead("Characteristic")
-        .cols_label(SET_NAMES)
-        .cols_align("right", list(SET_NAMES))
+        .cols_label(set_names())
+        .cols_align("right", list(set_names()))
         .tab_source_note("177Lu-PSMA-617 against control; all levels of a characteristic at once; no sign.")
     )
     return tables.printable(made, "balance", "Standardized differences by characteristic")
@@ -158,7 +170,7 @@ def _count_rows(table: pd.DataFrame) -> Iterator[dict]:
 
 
 def _periods_note(table: pd.DataFrame) -> str:
-    n = {s: sum(baseline.size(table, s, arm) for arm in ARMS) for s in SET_NAMES}
+    n = {s: sum(baseline.size(table, s, arm) for arm in ARMS) for s in set_names()}
     return (
         f"Both arms together: {n['before_march_2019']} patients before, {n['pfs_set']} on or after. "
         "The periods were not randomized; the P values are two-sided."
@@ -209,7 +221,7 @@ def _balance_points(differences: pd.DataFrame) -> pd.DataFrame:
         {
             "row": shown["row"].map(_CHART_LABELS),
             "group": shown["group"],
-            "set": shown["analysis_set"].map(SET_NAMES),
+            "set": shown["analysis_set"].map(set_names()),
             "smd": shown["smd"].round(4),
             "lu": [f"{with_percent(r.count_lu, r.n_lu)} of {r.n_lu}" for r in shown.itertuples()],
             "control": [
@@ -223,7 +235,7 @@ def _love_chart(points: pd.DataFrame, threshold: float, layout: _Layout) -> alt.
     reach = max(0.4, 1.1 * threshold, 1.1 * points["smd"].abs().max())
     scale = alt.Scale(domain=[-reach, reach], nice=False)
     picked = alt.selection_point(name="picked", fields=["set"], bind="legend")
-    names = list(SET_NAMES.values())
+    names = list(set_names().values())
     legend = alt.Legend(title=None, orient="top", columns=layout.legend_columns)
     strokes, fills = (
         alt.Scale(domain=names, range=[render.PALETTE[c] for c in colours.values()])
@@ -322,7 +334,7 @@ def _period_points(both: pd.DataFrame) -> pd.DataFrame:
         {
             "row": shown["row"],
             "label": shown["row"].map(_CHART_LABELS),
-            "randomized": shown["analysis_set"].map(SET_NAMES),
+            "randomized": shown["analysis_set"].map(set_names()),
             "percent": shown["percent"].round(4),
             "patients": [f"{with_percent(r.count, r.n)} of {r.n}" for r in shown.itertuples()],
             "gap": shown["row"].map(gap).round(4),
@@ -332,7 +344,7 @@ def _period_points(both: pd.DataFrame) -> pd.DataFrame:
 
 
 def _period_chart(points: pd.DataFrame, layout: _Layout) -> alt.LayerChart:
-    names = [SET_NAMES[s] for s in _PERIODS]
+    names = [set_names()[s] for s in _PERIODS]
     legend = alt.Legend(title=None, orient="top", columns=min(2, layout.legend_columns))
     colours = alt.Scale(domain=names, range=[render.PALETTE[_SET_COLOURS[s]] for s in _PERIODS])
     shapes = alt.Scale(domain=names, range=[_SET_SHAPES[s] for s in _PERIODS])
@@ -365,9 +377,9 @@ def _period_chart(points: pd.DataFrame, layout: _Layout) -> alt.LayerChart:
 def _periods_in_words(points: pd.DataFrame) -> str:
     labels = points["label"].unique()
     pairs = points.pivot(index="label", columns="randomized", values="patients").loc[labels]
-    early, late = (pairs[SET_NAMES[s]] for s in _PERIODS)
+    early, late = (pairs[set_names()[s]] for s in _PERIODS)
     widest = "; ".join(f"{label}, {early[label]} before and {late[label]} after" for label in labels[:4])
     return (
         f"Percent of patients with each of {len(labels)} characteristics, randomized before and on or after "
-        f"March 5, 2019, both arms together. The four widest gaps: {widest}."
+        f"{day()}, both arms together. The four widest gaps: {widest}."
     )

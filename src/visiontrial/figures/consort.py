@@ -15,11 +15,11 @@ from itertools import chain
 import altair as alt
 import pandas as pd
 
-from visiontrial import eligibility
+from visiontrial import eligibility, periods
 from visiontrial.render import PALETTE, Figure
 
 NAME = "eligibility-flow"
-ALL, LATER = "all patients", "randomized on or after March 5, 2019"
+ALL = "all patients"
 LESIONS = "Lesions (one patient may have both)"
 
 HEAD, ITEM, SUBITEM = 0, 1, 2  # levels of a line in its panel
@@ -34,6 +34,10 @@ def eligibility_flow() -> Figure:
         describe(boxes),
         narrow=_chart(lay_out(boxes, NARROW)),
     )
+
+
+def _later() -> str:
+    return f"randomized {periods.since()}"
 
 
 def describe(boxes: pd.DataFrame) -> str:
@@ -61,7 +65,7 @@ def describe(boxes: pd.DataFrame) -> str:
         f"{n.at[f'{screening}.scanned', 'all']} underwent PSMA PET–CT, "
         f"{n.at[f'{screening}.excluded-after-scan', 'all']} were excluded after it, and "
         f"{both(f'{screening}.randomized')} underwent randomization. Numbers in parentheses count those "
-        f"{LATER}. "
+        f"{_later()}. "
         + arm("lu", "177Lu-PSMA-617 plus standard care", lu_track)
         + " "
         + arm("control", "standard care alone", "")
@@ -325,7 +329,7 @@ def _key(boxes: pd.DataFrame) -> Panel:
     lines = (
         Line("How to read the numbers", HEAD),
         Line(ALL.capitalize(), ITEM, str(split["all"])),
-        Line(f"in parentheses: {LATER}", ITEM, "", f"({split['pfs']})"),
+        Line(f"in parentheses: {_later()}", ITEM, "", f"({split['pfs']})"),
     )
     return Panel("key", "screening", (), "", lines, 1, (0, 0))
 
@@ -527,7 +531,7 @@ def _hover(layout: Layout, x, y) -> alt.Chart:
         tooltip=[
             alt.Tooltip("label:N", title="Box"),
             alt.Tooltip("adds_up:N", title="All"),
-            alt.Tooltip("adds_up_later:N", title="Since March 5, 2019"),
+            alt.Tooltip("adds_up_later:N", title=f"Since {periods.day()}"),
             alt.Tooltip("before:N", title="Before that day"),
         ],
     ).add_params(over)

@@ -151,7 +151,7 @@ def _ratio_panel(ratios: pd.DataFrame, width: int):
     y = alt.Y("row:Q", axis=None, scale=alt.Scale(domain=[-0.68, 1.25], reverse=True, nice=False, zero=False))
     scale = alt.Scale(type="log", domain=[0.25, 1.25], nice=False)
     axis = alt.Axis(values=[0.25, 0.5, 0.75, 1], format="~g", grid=False)
-    title = ["hazard ratio", "(below 1: fewer events with 177Lu-PSMA-617)"]
+    title = ["hazard ratio", "(below 1: events come later with 177Lu-PSMA-617)"]
     x = alt.X("ratio:Q", title=title if width < 400 else " ".join(title), scale=scale, axis=axis)
     tooltip = [
         alt.Tooltip("end_point:N", title="end point"),
