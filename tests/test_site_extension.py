@@ -97,6 +97,12 @@ def test_addresses_are_relative():
     assert downloads.address("book/data", "published/claims.csv") == "../data/published/claims.csv"
 
 
+def test_row_of_a_claim_is_found_from_every_depth():
+    assert numbers.row_address("index", "os.hr") == "notebooks/90-every-number.html#claim-os.hr"
+    assert numbers.row_address("book/data", "os.hr") == "../notebooks/90-every-number.html#claim-os.hr"
+    assert numbers.row_address(numbers.LEDGER_PAGE, "os.hr") == "#claim-os.hr"
+
+
 def test_formula_becomes_mathml():
     markup = mathml.to_mathml(r"\sqrt{1/d_1}", "block")
     assert markup.startswith("<math")
@@ -168,6 +174,13 @@ x = 1
 $$ (eq-x)
 """
 
+EVERY = """# Every number: {claim}`os.hr`
+
+All of {claim}`os.hr`.
+
+```{ledger-table}
+```"""
+
 FIGURES = """
 import altair as alt, pandas as pd
 from visiontrial.render import Figure
@@ -188,7 +201,12 @@ parse: {myst_enable_extensions: [dollarmath, colon_fence]}
 sphinx: {extra_extensions: [visiontrial.site], config: {nb_output_stderr: error}}
 """
 
-TOC = "format: jb-book\nroot: book/index\nchapters:\n- file: notebooks/01-small\n- file: notebooks/90-every\n"
+TOC = """format: jb-book
+root: book/index
+chapters:
+- file: notebooks/01-small
+- file: notebooks/90-every-number
+"""
 
 
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"
@@ -207,7 +225,7 @@ class SmallBook:
         self.write("book/index.md", FRONT)
         self.write("small_figures.py", FIGURES)
         self.chapter("01-small", self._small())
-        self.chapter("90-every", notebook(("markdown", "# Every number\n\nAll.\n\n```{ledger-table}\n```")))
+        self.chapter("90-every-number", notebook(("markdown", EVERY)))
 
     def write(self, name: str, text: str) -> None:
         (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -239,6 +257,12 @@ class SmallBook:
         return made
 
 
+def claims_of(page: str) -> list[tuple[str, str, str]]:
+    """Address, title and text of every number of the paper on a page."""
+    link = r'<a class="claim reference internal" href="([^"]+)" title="([^"]+)">([^<]+)</a>'
+    return re.findall(link, page)
+
+
 @pytest.fixture(scope="module")
 def book(tmp_path_factory) -> SmallBook:
     small = SmallBook(tmp_path_factory.mktemp("small-book"))
@@ -250,10 +274,20 @@ def book(tmp_path_factory) -> SmallBook:
 @pytest.mark.slow
 class TestSmallBook:
     def test_claim_is_printed_with_its_provenance(self, book):
+        assert {printed for _, _, printed in claims_of(book.page("book/index.html"))} == {"0.62"}
+        for _, title, _ in claims_of(book.page("book/index.html")):
+            assert re.fullmatch(r"printed in the results; grade: \w+; claim os\.hr", title)
+
+    def test_claim_leads_to_its_row_from_prose_captions_and_headings(self, book):
+        front, every = book.page("book/index.html"), book.page("notebooks/90-every-number.html")
+        there = "../notebooks/90-every-number.html#claim-os.hr"
+        assert [address for address, _, _ in claims_of(front)] == [there, there]
+        assert [address for address, _, _ in claims_of(every)] == ["#claim-os.hr", "#claim-os.hr"]
+        assert every.count('id="claim-os.hr"') == 1
+
+    def test_claim_in_a_heading_is_plain_text_in_lists_of_contents(self, book):
         front = book.page("book/index.html")
-        found = re.search(r'<span class="claim" title="([^"]+)">([^<]+)</span>', front)
-        assert found[2] == "0.62"
-        assert re.fullmatch(r"printed in the results; grade: \w+; claim os\.hr", found[1])
+        assert re.search(r'href="\.\./notebooks/90-every-number\.html">\s*Every number: 0\.62\s*</a>', front)
 
     def test_figures_and_tables_are_numbered_and_referred_to(self, book):
         front, chapter = book.page("book/index.html"), book.page("notebooks/01-small.html")
@@ -265,7 +299,7 @@ class TestSmallBook:
 
     def test_only_pages_that_need_a_script_name_it(self, book):
         front, chapter, every = map(
-            book.page, ("book/index.html", "notebooks/01-small.html", "notebooks/90-every.html")
+            book.page, ("book/index.html", "notebooks/01-small.html", "notebooks/90-every-number.html")
         )
         assert ["charts.js" in text for text in (front, chapter, every)] == [True, False, False]
         assert ["ledger.js" in text for text in (front, chapter, every)] == [False, False, True]

@@ -25,10 +25,26 @@
     count.textContent = shown === rows.length ? `${shown} numbers` : `${shown} of ${rows.length} numbers`;
   }
 
+  /* The row that the address names is brought into sight, whatever the filters hide. */
+  function showNamedRow() {
+    const row = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!row) return;
+    if (row.hidden) {
+      controls.reset();
+      filter();
+    }
+    row.scrollIntoView({ behavior: "instant" });
+  }
+
   controls.hidden = false;
   controls.addEventListener("input", filter);
   controls.addEventListener("reset", () => setTimeout(filter));
   controls.addEventListener("submit", (event) => event.preventDefault());
   // The browser has already looked for the row that the address names, before the controls moved it.
-  if (location.hash) document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView({ behavior: "instant" });
+  showNamedRow();
+  window.addEventListener("hashchange", showNamedRow);
+  // Followed a second time, a link does not change the address.
+  for (const link of document.querySelectorAll('a.claim[href^="#"]')) {
+    link.addEventListener("click", () => setTimeout(showNamedRow));
+  }
 })();

@@ -124,11 +124,56 @@ def test_ledger_filters_by_word_and_by_field(visit, ledger_page, scheme):
     assert rows.count() == wanted > 0
 
 
-def test_link_to_a_claim_finds_its_row(visit, ledger_page):
-    page = visit(f"{ledger_page}#claim-os.hr", fresh=True).page
-    place = page.locator(".vt-ledger .table-scroll").bounding_box()
-    row = page.locator('[id="claim-os.hr"]').bounding_box()
-    assert place["y"] < row["y"] < place["y"] + place["height"]
+def test_link_to_a_claim_finds_its_row(visit, addresses, ledger_page, scheme):
+    page = visit(
+        "404.html", scheme, fresh=True
+    ).page  # a visit scrolls: the page itself is opened without one
+    page.goto(f"{addresses[scheme]}{ledger_page}#claim-os.hr")
+    assert _row_in_sight(page) == "claim-os.hr"
+
+
+def test_number_of_the_paper_leads_to_its_row_by_keyboard(visit, addresses, ledger_page, scheme):
+    page = visit("book/index.html", scheme, fresh=True).page
+    number = page.locator("a.claim").first
+    wanted = number.get_attribute("title").rpartition("claim ")[2]
+    number.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{addresses[scheme]}{ledger_page}#claim-{wanted}")
+    assert _row_in_sight(page) == f"claim-{wanted}"
+
+
+def test_number_of_the_paper_is_tapped_on_a_phone(visit, ledger_page):
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = visit("book/index.html", fresh=True, **phone).page
+    page.locator("a.claim").first.tap()
+    page.wait_for_url(re.compile(rf"{ledger_page}#claim-"))
+    assert _row_in_sight(page)
+
+
+def test_number_on_the_ledger_s_own_page_finds_its_row_behind_filters(visit, ledger_page):
+    page = visit(ledger_page, fresh=True).page
+    link = page.locator('a.claim[href^="#"]').first
+    wanted = link.get_attribute("href").removeprefix("#")
+    for _ in range(2):  # the second time, the address stays as it is
+        page.get_by_role("searchbox", name="Find").fill("no such number")
+        assert not page.locator(f'[id="{wanted}"]').is_visible()
+        link.click()
+        page.wait_for_function("!document.querySelector('table.ledger tbody tr[hidden]')")
+        assert _row_in_sight(page) == wanted
+
+
+def _row_in_sight(page) -> str | None:
+    """The id of the row that the address names, if the reader sees it, in the window and in its frame."""
+    page.wait_for_load_state()
+    page.wait_for_timeout(200)
+    return page.evaluate(
+        """() => {
+          const row = document.querySelector("table.ledger tr:target");
+          const [box, frame] = [row, row.closest(".table-scroll")].map((e) => e.getBoundingClientRect());
+          const top = Math.max(frame.top, 0), bottom = Math.min(frame.bottom, innerHeight);
+          return top <= box.top && box.top < bottom ? row.id : null;
+        }"""
+    )
 
 
 def _rows_of(page_name: str) -> int:

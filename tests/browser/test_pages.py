@@ -14,6 +14,28 @@ PHONE = {"width": 390, "height": 844}
 SMALL_PHONE = {"width": 360, "height": 740}
 SERIOUS = {"serious", "critical"}
 
+# Texts of a page with a contrast below 4.5:1 (WCAG AA) on white. Charts have labels on coloured marks:
+# their ink is tested by itself.
+PALE = """() => {
+  const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+  const luminance = (colour) => {
+    const [r, g, b, alpha = 1] = colour.match(/[\\d.]+/g).map(Number);
+    const [lr, lg, lb] = [r, g, b].map((c) => linear((c * alpha + 255 * (1 - alpha)) / 255));
+    return 0.2126 * lr + 0.7152 * lg + 0.0722 * lb;
+  };
+  const pale = new Set();
+  const place = document.querySelector("article") ?? document.body;
+  const texts = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const [text, element] = [texts.currentNode.data.trim(), texts.currentNode.parentElement];
+    if (!text || element instanceof SVGElement) continue;
+    if (!element.checkVisibility({ visibilityProperty: true })) continue;
+    const { color: colour } = getComputedStyle(element);
+    if (1.05 / (luminance(colour) + 0.05) < 4.5) pale.add(`${element.outerHTML.slice(0, 120)} ${colour}`);
+  }
+  return [...pale].slice(0, 10);
+}"""
+
 
 def test_page_asks_no_other_server_and_does_not_complain(visit, addresses, page_name, scheme):
     seen = visit(page_name, scheme)
@@ -88,6 +110,15 @@ def test_text_of_charts_is_legible_on_a_phone(visit, page_name):
           .map((text) => text.textContent)"""
     )
     assert small == []
+
+
+def test_paper_is_ink_on_white(visit, page_name):
+    """Printed from dark mode, no text keeps a colour that was meant for a dark ground."""
+    page = visit(page_name, color_scheme="dark").page
+    page.emulate_media(media="print")
+    pale = page.evaluate(PALE)
+    page.emulate_media(media="screen")
+    assert pale == []
 
 
 def test_page_introduces_itself(visit, page_name):

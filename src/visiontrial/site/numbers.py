@@ -15,6 +15,8 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from visiontrial import ledger, paths, published
 from visiontrial.site import downloads, executed
 
+LEDGER_PAGE = f"{executed.FOLDER}90-every-number"
+ROW = "claim-"  # what the id of a row of the ledger begins with
 IN_WORDS = {
     "abstract": "the abstract",
     "methods": "the methods",
@@ -45,19 +47,14 @@ NUMERIC = frozenset({"printed", "reproduced", "difference", *LEFT_OUT[:2]})
 
 
 def setup(app: Sphinx) -> None:
-    app.add_node(ClaimNode, html=(_open_claim, _close_claim))
     app.add_role("claim", ClaimRole())
     app.add_directive("scoreboard", ScoreboardDirective)
     app.add_directive("ledger-table", LedgerTableDirective)
     app.connect("html-page-context", _add_filter_script)
 
 
-class ClaimNode(nodes.inline):
-    """One printed number in the prose, with its provenance as a title."""
-
-
 class ClaimRole(SphinxRole):
-    """`` {claim}`os.hr` `` prints the paper's number, as printed."""
+    """`` {claim}`os.hr` `` prints the paper's number, as printed: a link to its row of the ledger."""
 
     def run(self):
         root = Path(self.env.srcdir)
@@ -68,7 +65,10 @@ class ClaimRole(SphinxRole):
         except (KeyError, FileNotFoundError) as error:
             message = self.inliner.reporter.error(error.args[0], line=self.lineno)
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
-        return [ClaimNode(self.rawtext, printed, classes=["claim"], title=title)], []
+        row = row_address(self.env.docname, self.text)
+        link = nodes.reference(self.rawtext, printed, refuri=row, internal=True, reftitle=title)
+        link["classes"].append("claim")
+        return [link], []
 
 
 def claim(claim_id: str, root: Path) -> tuple[str, str]:
@@ -81,12 +81,10 @@ def claim(claim_id: str, root: Path) -> tuple[str, str]:
     return printed, f"printed in {IN_WORDS[row['location']]}; grade: {row['grade']}; claim {claim_id}"
 
 
-def _open_claim(self, node: ClaimNode) -> None:
-    self.body.append(self.starttag(node, "span", "", title=node["title"]))
-
-
-def _close_claim(self, node: ClaimNode) -> None:
-    self.body.append("</span>")
+def row_address(document: str, claim_id: str) -> str:
+    """The relative address of a claim's row in the ledger, as seen from a page."""
+    page = "" if document == LEDGER_PAGE else "../" * document.count("/") + f"{LEDGER_PAGE}.html"
+    return f"{page}#{ROW}{claim_id}"
 
 
 class ScoreboardDirective(SphinxDirective):
@@ -160,7 +158,7 @@ def _row_html(row: dict[str, str], columns: list[str]) -> str:
     # Long ids may break after a dot or a hyphen, where a reader would break them.
     broken = claim_id.replace(".", ".<wbr>").replace("-", "-<wbr>")
     cells = "".join(_cell(c, row[c]) for c in columns[1:])
-    return f'<tr id="claim-{claim_id}"{marks}><th scope="row">{broken}</th>{cells}</tr>'
+    return f'<tr id="{ROW}{claim_id}"{marks}><th scope="row">{broken}</th>{cells}</tr>'
 
 
 def _cell(column: str, text: str) -> str:
