@@ -221,7 +221,7 @@ def _curves(pfs: Design, os: Design, width: int, height: int) -> alt.LayerChart:
         .encode(
             x=x,
             y=y,
-            color=alt.Color("design:N", scale=alt.Scale(domain=names, range=colours), legend=None),
+            color=encoded["color"],
             tooltip=encoded["tooltip"],
         )
     )

@@ -360,7 +360,12 @@ def _dot_chart(points: pd.DataFrame, effect: str, level: float, layout: _Layout)
         last = grade == PRINTED_GRADES[-1]
         panels.append(_percent_panel(rows, layout, legend=not last, titled=last))
         panels.append(_effect_panel(rows, effect, level, layout, titled=last))
-    return alt.concat(*panels, columns=2, spacing={"row": 20, "column": layout.spacing})
+    return _legend_once(alt.concat(*panels, columns=2, spacing={"row": 20, "column": layout.spacing}))
+
+
+def _legend_once(panels: alt.TopLevelMixin) -> alt.TopLevelMixin:
+    """Leave each panel its own scales (all alike), so that only the one with a legend has a say on it."""
+    return panels.resolve_scale(stroke="independent", fill="independent", shape="independent")
 
 
 def _percent_panel(rows: pd.DataFrame, layout: _Layout, *, legend: bool, titled: bool) -> alt.Chart:
@@ -529,7 +534,7 @@ def _tipping_chart(points: pd.DataFrame, bands: pd.DataFrame, layout: _Layout) -
         _tipping_block(points[points["grade"] == grade], bands, layout, titled=grade == PRINTED_GRADES[-1])
         for grade in PRINTED_GRADES
     ]
-    return alt.vconcat(*blocks, spacing=20)
+    return _legend_once(alt.vconcat(*blocks, spacing=20))
 
 
 _BAND_COLOURS = {"as printed": "highlight", "with the window": "muted"}
