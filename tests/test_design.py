@@ -48,6 +48,19 @@ def test_each_inverse_gives_back_the_power(power, hazard_ratio, alpha, ratio):
     assert back == pytest.approx((power,) * 3)
 
 
+def test_freedmans_formula_by_hand():
+    # Events = (1.959964 + 1.281552)^2 * (1 + r * .7)^2 / (r * (1 - .7)^2): 337.4 for r = 1.
+    for ratio in (1, 2):
+        events = (1.959964 + 1.281552) ** 2 * (1 + ratio * 0.7) ** 2 / (ratio * 0.3**2)
+        found = schoenfeld.freedman_hazard_ratio_for(0.9, events, alpha=0.025, ratio=ratio)
+        assert found == pytest.approx(0.7, rel=1e-5)
+
+
+def test_freedmans_formula_says_when_no_hazard_ratio_will_do():
+    with pytest.raises(ValueError, match="5 events cannot give a power of"):
+        schoenfeld.freedman_hazard_ratio_for(0.9, 5, alpha=0.025, ratio=1)
+
+
 @given(powers, hazard_ratios, alphas, st.floats(1.05, 4))
 def test_the_ratio_is_found_again(power, hazard_ratio, alpha, ratio):
     needed = schoenfeld.events_for(power, hazard_ratio, alpha, ratio)

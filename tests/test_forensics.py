@@ -97,6 +97,9 @@ CASES = {
             numbers(
                 {
                     "os.hr": hr,
+                    "os.ci-low": low,
+                    "os.ci-high": high,
+                    "os.ci-level": "95",
                     "os.median.control": "10.0",
                     "os.median.lu": "20.0",
                     "n.a": "400",
@@ -104,7 +107,7 @@ CASES = {
                 },
                 ("shape", "os.hr", "n.a", "n.b"),
             )
-            for hr in ("0.90", "0.50")
+            for hr, low, high in (("0.90", "0.78", "1.03"), ("0.50", "0.44", "0.57"))
         ),
     ),
     "pooled": (
@@ -313,8 +316,12 @@ def test_figure_one_lacks_deaths_that_the_survival_analysis_has():
 
 def _shape(shape, hazard_ratio, control="8.00000"):
     lu = float(control) * hazard_ratio ** (-1 / shape)
+    half = 1.959964 * forensics.least_standard_error(500, 300)
     printed = {
         "os.hr": f"{hazard_ratio:.5f}",
+        "os.ci-low": f"{hazard_ratio * math.exp(-half):.5f}",
+        "os.ci-high": f"{hazard_ratio * math.exp(half):.5f}",
+        "os.ci-level": "95",
         "os.median.control": control,
         "os.median.lu": f"{lu:.5f}",
         "n.a": "500",
@@ -332,13 +339,18 @@ def test_the_shape_of_weibull_curves_is_recovered(shape, hazard_ratio):
 
 
 def test_a_constant_hazard_is_no_standard_error_away_from_itself():
-    assert _shape(1.0, 0.6).errors == pytest.approx(0, abs=1e-3)
+    found = _shape(1.0, 0.6)
+    assert found.errors_low == 0
+    assert found.errors_high == pytest.approx(0, abs=1e-3)
 
 
-def test_chance_in_two_medians_is_that_of_simulated_ones():
+def test_chance_between_medians_and_hazard_ratio_is_that_of_simulated_ones():
     rng = np.random.default_rng(1)
-    medians = [np.median(rng.exponential(size=(4000, n)), axis=1) for n in (500, 300)]
-    spread = np.log(medians[0] / medians[1]).std()
+    times = [rng.exponential(size=(4000, n)) for n in (500, 300)]
+    log_medians = np.log(np.median(times[0], axis=1) / np.median(times[1], axis=1))
+    log_ratio = np.log(times[0].mean(axis=1) / times[1].mean(axis=1))
+    spread = (log_medians - log_ratio).std()
+    assert spread < 0.8 * log_medians.std()  # the same patients: the two vary together
     found = _shape(1.0, 0.6)
     log_ratio = abs(math.log(found.ratio_of_medians))
     assert found.reach * log_ratio / 2 == pytest.approx(spread, rel=0.05)
@@ -347,6 +359,20 @@ def test_chance_in_two_medians_is_that_of_simulated_ones():
 def test_equal_medians_have_no_shape():
     printed = {"os.hr": "0.90", "os.median.control": "10.0", "os.median.lu": "10.0", "n.a": "9", "n.b": "9"}
     assert forensics.shape("os.hr", "n.a", "n.b", numbers(printed)) is None
+
+
+def test_medians_as_certain_as_the_hazard_ratio_leave_no_chance_to_judge_by():
+    assert forensics.shape("os.hr", "table1.n.all.lu", "table1.n.all.control", forensics.as_published())
+    vague = forensics.doctored("os.ci-high", "0.99")
+    assert forensics.shape("os.hr", "table1.n.all.lu", "table1.n.all.control", vague) is None
+
+
+def test_rounding_alone_decides_whether_survival_is_odd():
+    found = forensics.shape("os.hr", "table1.n.all.lu", "table1.n.all.control", forensics.as_published())
+    assert found.errors_low < CHANCE_LIMIT < found.errors_high
+    finding = next(f for f in forensics.findings() if f.rule == "shape" and "os.hr" in f.claim_ids)
+    assert finding.verdict == "consistent"
+    assert "cannot decide" in finding.meaning
 
 
 samples = st.lists(st.integers(0, 20), min_size=1, max_size=12)
@@ -438,6 +464,26 @@ def test_make_check_fails_on_an_inconsistent_finding(monkeypatch):
     monkeypatch.setattr(forensics, "findings", lambda folder: forensics.apply(wrong))
     with pytest.raises(PublishedDataError, match=r"what was reached against the plan: 581 against 999"):
         check.run()
+
+
+def test_a_word_that_is_a_claim_is_spoken_of_and_must_exist(monkeypatch):
+    spoken = {i for f in forensics.findings() if f.rule == "words" for i in f.claim_ids}
+    assert "discussion.postprotocol.second-taxane" in spoken
+    table = published.pairings().copy()
+    line = table.index[table["rule"] == "words"][0]
+    table.loc[line, "third"] = "90 100 no.such"
+    monkeypatch.setattr(published, "pairings", lambda folder: table)
+    forensics.as_published.cache_clear()
+    with pytest.raises(PublishedDataError, match=rf"line {line + 2}: no such claim: no.such"):
+        forensics.as_published()
+
+
+def test_an_odd_pairing_says_what_is_true_whichever_number_is_larger():
+    claim_id = "fig1.lu.discontinued-lu.adverse-event.all"
+    more = forensics.counted_by_two_rules(forensics.doctored(claim_id, "70"))
+    odd = next(f for f in more if claim_id in f.claim_ids)
+    assert odd.arithmetic == "70 and 63"
+    assert not {"Fewer", "more"} & set(odd.meaning.split())
 
 
 # --- doctored numbers --------------------------------------------------------------------------------

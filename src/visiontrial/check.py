@@ -82,7 +82,7 @@ def _summary(claims: pd.DataFrame, known: Registry, found: tuple[forensics.Findi
     return (
         f"{len(claims)} claims read and valid; {len(known.identities)} identities and "
         f"{len(known.repeats)} repeats hold; {len(bare)} claims are touched by none of them.\n"
-        f"{len(found)} comparisons by {len(forensics.RULES)} forensic rules: none inconsistent, "
+        f"{len(found)} comparisons by {len(forensics.tally(found))} forensic rules: none inconsistent, "
         f"{sum(f.verdict == 'odd' for f in found)} odd (chapter 80-forensics)."
     )
 

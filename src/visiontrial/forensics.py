@@ -1,9 +1,9 @@
 """What the printed numbers say about each other, beyond what must add up.
 
-A rule is applied to every place it fits and yields one `Finding` for each: what was
-compared, the arithmetic, a verdict, what it means in one sentence, and the innocent
-reading. Rules read the columns of `claims.csv` or the rows of `pairings.csv`; none names
-a number of this paper.
+A rule yields one `Finding` for each comparison: what was compared, the arithmetic, a
+verdict, what it means in one sentence, and the innocent reading. Rules read the columns of
+`claims.csv`, wherever they fit, or the rows of `pairings.csv`, which are declared one by
+one; none names a number of this paper.
 
 Verdicts: `consistent`; `odd` (the numbers can all be true, but something is not what it
 seems); `inconsistent` (they cannot all be true, and no innocent reading is known).
@@ -173,6 +173,7 @@ def _refuse_unknown(pairings: pd.DataFrame, known: set[str]) -> None:
             continue
         sums = (row.first, row.second, row.third)[: PAIRED[row.rule]]
         claim_ids = [i for text in sums for arm in ARMS for i in linear(text.format(arm=arm)).claim_ids]
+        claim_ids += _limits_and_word(row.third)[1] if row.rule == "words" else ()
         problems += [f"line {line}: no such claim: {i}" for i in dict.fromkeys(claim_ids) if i not in known]
     if problems:
         raise PublishedDataError("\n".join(f"pairings.csv: {problem}; correct it" for problem in problems))
@@ -400,60 +401,115 @@ class Shape:
 
     Under proportional Weibull hazards (median of control / median of lu) ** shape = hazard
     ratio; shape 1 is a constant hazard. `low` to `high` carries the rounding of the three
-    numbers. `errors` is how many standard errors the ratio of the medians is from the printed
-    hazard ratio if hazards are constant; a median over n patients then has the standard
-    error 1 / (sqrt(n) log 2) on the log scale if all are followed, and a larger one if not.
-    `reach` is what two such standard errors do to the shape, either way.
+    numbers. `errors_low` to `errors_high` is how many standard errors the ratio of the medians
+    is from the hazard ratio if hazards are constant, over the same rounding and that of the
+    interval. `reach` is what two such standard errors, at their largest, do to the shape,
+    either way.
+
+    Medians and hazard ratio come from the same patients and vary together. Under constant
+    hazards the hazard ratio is the efficient estimate of what the medians estimate too, so
+    the variance of the difference is the difference of the variances (Hausman): that of the
+    log ratio of medians, (1/n1 + 1/n0) / log(2)^2 with everybody followed to the median, less
+    that of the log hazard ratio, from its printed interval.
     """
 
     claim_ids: tuple[str, ...]
     ratio_of_medians: float
     low: float
     high: float
-    errors: float
+    errors_low: float
+    errors_high: float
     reach: float
+
+    @property
+    def errors(self) -> str:
+        """`errors_low` to `errors_high` in words; no upper end where rounding leaves chance no room."""
+        if math.isinf(self.errors_high):
+            return f"{self.errors_low:.1f} or more"
+        return f"{self.errors_low:.1f} to {self.errors_high:.1f}"
 
 
 def shape(ratio: str, n_lu: str, n_control: str, numbers: Numbers) -> Shape | None:
-    """The shape that reconciles a hazard ratio with its medians; None if the medians do not differ."""
+    """The shape that reconciles a hazard ratio with its medians.
+
+    None if the medians do not differ, or are no less certain than the hazard ratio, so that
+    chance between the two cannot be told.
+    """
     stem = ratio.removesuffix(".hr")
     medians = (f"{stem}.median.control", f"{stem}.median.lu")
     control, lu = (numbers.bounds(claim_id) for claim_id in medians)
     if control.meets(lu) or min(control.low, lu.low) <= 0 or numbers.bounds(ratio).low <= 0:
         return None
+    smallest, largest = _spreads(stem, n_lu, n_control, numbers)
+    if not largest:
+        return None
     low, high = _shapes(numbers.bounds(ratio), control, lu)
-    spread = math.sqrt(1 / numbers.number(n_lu) + 1 / numbers.number(n_control)) / math.log(2)
+    near, far = _distances(numbers.bounds(ratio), control, lu)
     log_medians = math.log(numbers.number(medians[0]) / numbers.number(medians[1]))
-    errors = abs(log_medians - math.log(numbers.number(ratio))) / spread
-    return Shape((ratio, *medians), math.exp(log_medians), low, high, errors, 2 * spread / abs(log_medians))
+    return Shape(
+        (ratio, *medians, f"{stem}.ci-low", f"{stem}.ci-high"),
+        math.exp(log_medians),
+        low,
+        high,
+        near / largest,
+        far / smallest if smallest else math.inf,
+        2 * largest / abs(log_medians),
+    )
+
+
+def _spreads(stem: str, n_lu: str, n_control: str, numbers: Numbers) -> tuple[float, float]:
+    """The smallest and largest standard error of the log ratio of medians less the log hazard ratio."""
+    if not _is_interval_of_a_ratio(stem, numbers):
+        return 0.0, 0.0
+    of_medians = least_standard_error(numbers.number(n_lu), numbers.number(n_control)) / math.log(2)
+    narrowest, widest = standard_error(stem, numbers)
+    smallest, largest = (math.sqrt(max(0.0, of_medians**2 - e**2)) for e in (widest, narrowest))
+    return smallest, largest
+
+
+def _corners(ratio: Interval, control: Interval, lu: Interval) -> Iterator[tuple[float, float]]:
+    """The log hazard ratio and the log ratio of medians at every end of their rounding."""
+    for hr, below, above in product(*[(float(b.low), float(b.high)) for b in (ratio, control, lu)]):
+        yield math.log(hr), math.log(below / above)
 
 
 def _shapes(ratio: Interval, control: Interval, lu: Interval) -> tuple[float, float]:
-    corners = product(*[(float(b.low), float(b.high)) for b in (ratio, control, lu)])
-    shapes = [math.log(hr) / math.log(below / above) for hr, below, above in corners]
+    shapes = [log_ratio / log_medians for log_ratio, log_medians in _corners(ratio, control, lu)]
     return min(shapes), max(shapes)
 
 
+def _distances(ratio: Interval, control: Interval, lu: Interval) -> tuple[float, float]:
+    gaps = [log_medians - log_ratio for log_ratio, log_medians in _corners(ratio, control, lu)]
+    near = 0.0 if min(gaps) <= 0 <= max(gaps) else min(map(abs, gaps))
+    return near, max(map(abs, gaps))
+
+
 def shape_of_hazard(numbers: Numbers) -> Iterator[Finding]:
-    """Two medians and their hazard ratio under constant hazards, chance in the medians allowed for."""
+    """Two medians and their hazard ratio under constant hazards, chance and rounding allowed for."""
     for row in numbers.of_rule("shape"):
         found = shape(row.first, row.second, row.third, numbers)
         if found is None:
             continue
-        ratio, control, lu = (numbers.printed[i] for i in found.claim_ids)
+        ratio, control, lu = (numbers.printed[i] for i in found.claim_ids[:3])
         fits = found.low <= 1 <= found.high
         yield _judged(
             row,
-            odd=not fits and found.errors > CHANCE_LIMIT,
+            odd=not fits and found.errors_low > CHANCE_LIMIT,
             arithmetic=f"{control}/{lu} = {found.ratio_of_medians:.3f}; with a hazard ratio of {ratio} the "
             f"Weibull shape is {found.low:.2f} to {found.high:.2f}; constant hazards are "
-            f"{found.errors:.1f} standard errors away",
-            fine="The medians tell the same story as the hazard ratio."
-            if fits
-            else "The medians tell another story than the hazard ratio, though chance could explain it.",
+            f"{found.errors} standard errors away",
+            fine=_story(found),
             consequence=3,
             claim_ids=found.claim_ids,
         )
+
+
+def _story(found: Shape) -> str:
+    if found.low <= 1 <= found.high:
+        return "The medians tell the same story as the hazard ratio."
+    if found.errors_high > CHANCE_LIMIT:
+        return "Near the limit of chance: rounding leaves open on which side, and the rule cannot decide."
+    return "The medians tell another story than the hazard ratio, though chance could explain it."
 
 
 def pooled_median(numbers: Numbers) -> Iterator[Finding]:
@@ -670,11 +726,14 @@ def at_least(numbers: Numbers) -> Iterator[Finding]:
 
 
 def words(numbers: Numbers) -> Iterator[Finding]:
-    """A share named in words lies between the limits that this book reads into the word."""
+    """A share named in words lies between the limits that this book reads into the word.
+
+    The third column holds the two limits and, where the word is itself a claim, its id.
+    """
     for row in numbers.of_rule("words"):
         part, part_terms = numbers.total(row.first)
         whole, whole_terms = numbers.total(row.second)
-        low, high = (float(limit) for limit in row.third.split())
+        (low, high), word = _limits_and_word(row.third)
         share = 100 * part / whole if whole else math.nan
         yield _judged(
             row,
@@ -682,8 +741,13 @@ def words(numbers: Numbers) -> Iterator[Finding]:
             arithmetic=f"{part} of {whole} = {share:.1f}%, read as {low:g} to {high:g}%",
             fine="The word fits the number.",
             consequence=1,
-            claim_ids=(*part_terms.claim_ids, *whole_terms.claim_ids),
+            claim_ids=(*part_terms.claim_ids, *whole_terms.claim_ids, *word),
         )
+
+
+def _limits_and_word(text: str) -> tuple[tuple[float, float], list[str]]:
+    low, high, *word = text.split()
+    return (float(low), float(high)), word
 
 
 def above_threshold(numbers: Numbers) -> Iterator[Finding]:

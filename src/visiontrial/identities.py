@@ -26,13 +26,12 @@ from typing import ClassVar
 
 import pandas as pd
 from scipy.special import ndtri
-from scipy.stats import norm
 
 from visiontrial import schoenfeld
 from visiontrial.printed import EVERYTHING, Interval, Printable, Printed, parse, printable
 from visiontrial.published import EXACT_STATISTICS, PublishedDataError
 
-EQUATIONS = frozenset({"sum", "percent", "product", "centre", "power"})
+EQUATIONS = frozenset({"sum", "percent", "product", "centre"})
 
 
 @dataclass(frozen=True)
@@ -308,6 +307,7 @@ class Power(Identity):
 
     `levels` are the one-sided levels to which the paper ties the power. Where it names more
     than one without saying which, the power may be that of any, and the bounds span them all.
+    Other formulas give other powers, so this one bounds a claim but pins none.
     """
 
     power: str
@@ -336,18 +336,6 @@ class Power(Identity):
             return EVERYTHING
         low, high = solve[target](values)
         return Interval(Fraction(low), Fraction(high))
-
-    def gradient(self, values: Values) -> dict[str, float]:
-        """Of the formula solved for 0 on the scale of the statistic, at the first level."""
-        power, ratio, events, allocation, alpha = (float(values[i].printed.value) for i in self.claim_ids[:5])
-        drift = float(norm.isf(alpha) + norm.ppf(power / 100))
-        return {
-            self.power: -1 / (100 * float(norm.pdf(norm.ppf(power / 100)))),
-            self.hazard_ratio: drift / (ratio * math.log(ratio)),
-            self.events: drift / (2 * events),
-            self.ratio: drift * (1 / (2 * allocation) - 1 / (1 + allocation)),
-            self.levels[0]: 1 / float(norm.pdf(norm.isf(alpha))),
-        }
 
     def _power(self, values: Values) -> tuple[float, float]:
         events, ratio = values[self.events].interval, values[self.hazard_ratio].interval

@@ -140,7 +140,7 @@ def _row(claim, known: Registry, reasons: dict[str, str]) -> dict[str, str]:
 def _compared(
     target: Claim, allowed: Printable, agrees: bool, evidence: list[Identity], reasons: dict[str, str]
 ) -> dict[str, str]:
-    pinned = allowed.count == 1
+    pinned = allowed.count == 1 and any(identity.is_equation for identity in evidence)
     why = "; ".join(dict.fromkeys(i.note for i in evidence))
     return {
         "reproduced": allowed.text,

@@ -1,5 +1,7 @@
 """Power of a log-rank test by Schoenfeld's formula, and the formula solved for each of its inputs.
 
+Beside it stands Freedman's, solved for the hazard ratio: another formula pins another value.
+
 With `events` events in two arms to which patients are allocated `ratio` to 1, a true
 hazard ratio (lower is better) and a one-sided level `alpha`,
 
@@ -15,6 +17,8 @@ References
    distributions. Biometrika 1981;68:316-319. doi 10.1093/biomet/68.1.316
 2. Schoenfeld DA. Sample-size formula for the proportional-hazards regression model.
    Biometrics 1983;39:499-503. doi 10.2307/2531021
+3. Freedman LS. Tables of the number of patients required in clinical trials using the
+   logrank test. Stat Med 1982;1:121-129. doi 10.1002/sim.4780010204
 """
 
 from __future__ import annotations
@@ -52,6 +56,18 @@ def ratio_for(power: float, events: float, hazard_ratio: float, alpha: float) ->
     squared = (events * math.log(hazard_ratio) ** 2) / _needed(power, alpha) ** 2
     excess = squared - 2
     return (excess + math.sqrt(excess**2 - 4)) / 2 if squared >= 4 else math.nan
+
+
+def freedman_hazard_ratio_for(power: float, events: float, alpha: float, ratio: float) -> float:
+    """The hazard ratio below 1 that the test detects with this power, by Freedman's formula.
+
+    It puts (1 − hazard ratio) / (1 + ratio · hazard ratio) where Schoenfeld's has
+    |ln(hazard ratio)| / (1 + ratio). `ValueError` where no hazard ratio gives this power.
+    """
+    effect = _needed(power, alpha) / math.sqrt(events * ratio)
+    if effect >= 1:
+        raise ValueError(f"{events:g} events cannot give a power of {power:g} at any hazard ratio")
+    return (1 - effect) / (1 + ratio * effect)
 
 
 def _drift(events: float, hazard_ratio: float, ratio: float) -> float:

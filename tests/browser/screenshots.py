@@ -13,10 +13,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
-
 from tests.browser.built_site import SITE, pages
 from visiontrial import paths
+
+try:
+    from playwright.sync_api import Browser, sync_playwright
+except ModuleNotFoundError:  # `make book` alone installs nothing for tests
+    sys.exit("playwright is not installed: run `make test` first")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]

@@ -482,7 +482,7 @@ def _shapes_chart(rows: pd.DataFrame, *, width: int):
         alt.Tooltip("end_point:N", title="end point"),
         alt.Tooltip("low:Q", format=".2f", title="shape from"),
         alt.Tooltip("high:Q", format=".2f", title="to"),
-        alt.Tooltip("errors:Q", format=".1f", title="standard errors from constant hazard"),
+        alt.Tooltip("errors:N", title="standard errors from constant hazard"),
     ]
     title = ["Weibull shape that reconciles", "medians and hazard ratio (1: constant hazard)"]
     return alt.layer(
@@ -510,8 +510,8 @@ def _shapes_chart(rows: pd.DataFrame, *, width: int):
 def _shapes_description(rows: pd.DataFrame) -> str:
     return " ".join(
         f"{r.end_point[0].upper()}{r.end_point[1:]}: the shape is {r.low:.2f} to {r.high:.2f} by rounding, "
-        f"{r.chance_low:.2f} to {r.chance_high:.2f} with two standard errors of chance in the medians; "
-        f"a constant hazard is {r.errors:.1f} standard errors away."
+        f"{r.chance_low:.2f} to {r.chance_high:.2f} with two standard errors of chance; "
+        f"a constant hazard is {r.errors} standard errors away."
         for r in rows.itertuples()
     )
 

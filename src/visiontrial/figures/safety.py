@@ -358,17 +358,12 @@ def _dot_chart(points: pd.DataFrame, effect: str, level: float, layout: _Layout)
     for grade in PRINTED_GRADES:
         rows = points[points["grade"] == grade]
         last = grade == PRINTED_GRADES[-1]
-        panels.append(_percent_panel(rows, layout, legend=not last, titled=last))
+        panels.append(_percent_panel(rows, layout, titled=last))
         panels.append(_effect_panel(rows, effect, level, layout, titled=last))
-    return _legend_once(alt.concat(*panels, columns=2, spacing={"row": 20, "column": layout.spacing}))
+    return alt.concat(*panels, columns=2, spacing={"row": 20, "column": layout.spacing})
 
 
-def _legend_once(panels: alt.TopLevelMixin) -> alt.TopLevelMixin:
-    """Leave each panel its own scales (all alike), so that only the one with a legend has a say on it."""
-    return panels.resolve_scale(stroke="independent", fill="independent", shape="independent")
-
-
-def _percent_panel(rows: pd.DataFrame, layout: _Layout, *, legend: bool, titled: bool) -> alt.Chart:
+def _percent_panel(rows: pd.DataFrame, layout: _Layout, *, titled: bool) -> alt.Chart:
     limits = _PERCENT_LIMITS[rows["grade"].iloc[0]]
     x = alt.X(
         "percent:Q",
@@ -377,7 +372,7 @@ def _percent_panel(rows: pd.DataFrame, layout: _Layout, *, legend: bool, titled:
         axis=alt.Axis(values=_ticks(limits, layout.percent_step), labelFlush=False, grid=False),
     )
     names = list(layout.arm_names.values())
-    key = alt.Legend(title=None, orient="top", columns=layout.legend_columns, offset=6) if legend else None
+    key = alt.Legend(title=None, orient="top", columns=layout.legend_columns, offset=6)
     strokes, fills = (
         alt.Scale(domain=names, range=[render.PALETTE[c] for c in colours])
         for colours in (ARMS, _FILLS.values())
@@ -534,7 +529,7 @@ def _tipping_chart(points: pd.DataFrame, bands: pd.DataFrame, layout: _Layout) -
         _tipping_block(points[points["grade"] == grade], bands, layout, titled=grade == PRINTED_GRADES[-1])
         for grade in PRINTED_GRADES
     ]
-    return _legend_once(alt.vconcat(*blocks, spacing=20))
+    return alt.vconcat(*blocks, spacing=20)
 
 
 _BAND_COLOURS = {"as printed": "highlight", "with the window": "muted"}
@@ -553,9 +548,7 @@ def _tipping_block(
         .mark_rule(color=render.PALETTE["ink"], strokeWidth=1.8, clip=True)
         .encode(x=alt.X("equal_low:Q", scale=scale), x2="equal_high:Q", y=y)
     )
-    dots = _model_dots(
-        rows, alt.X("ratio:Q", scale=scale, axis=axis, title=title), y, layout, legend=not titled
-    )
+    dots = _model_dots(rows, alt.X("ratio:Q", scale=scale, axis=axis, title=title), y, layout)
     return alt.layer(*_band_layers(bands, scale), intervals, dots).properties(
         width=layout.tipping_width, height=_height(rows), title=_grade_title(rows)
     )
@@ -572,9 +565,9 @@ def _band_layers(bands: pd.DataFrame, scale: alt.Scale) -> list[alt.Chart]:
     ]
 
 
-def _model_dots(rows: pd.DataFrame, x: alt.X, y: alt.Y, layout: _Layout, *, legend: bool) -> alt.Chart:
+def _model_dots(rows: pd.DataFrame, x: alt.X, y: alt.Y, layout: _Layout) -> alt.Chart:
     names = list(_MODELS.values())
-    key = alt.Legend(title=None, orient="top", columns=layout.legend_columns, offset=6) if legend else None
+    key = alt.Legend(title=None, orient="top", columns=layout.legend_columns, offset=6)
     long = pd.concat(
         [rows[["row", "label"]].assign(model=name, ratio=rows[column]) for column, name in _MODELS.items()],
         ignore_index=True,
