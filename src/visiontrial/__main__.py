@@ -35,7 +35,16 @@ def _parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="write nothing; fail when a notebook is not the twin of its text"
     )
     commands.choices["execute"].add_argument("chapter", nargs="*", help="a chapter, such as 02-baseline")
+    _add_ensemble_options(commands.choices["ensemble"])
     return parser
+
+
+def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--only", action="append", default=[], metavar="NAME", help="this one; repeatable")
+    command.add_argument("--members", type=int, metavar="N", help="a trial run of N chains, stored in _build")
+    command.add_argument("--workers", type=int, metavar="N", help="local processes (default: one per core)")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="run the chains on this Dask cluster instead")
+    command.add_argument("--seed", metavar="TEXT", help="derive other seeds from TEXT; stored in _build")
 
 
 # Each command imports what it needs: `check` must not wait for the tools that draw.
@@ -67,6 +76,21 @@ def _checksums(_) -> None:
     print(f"Recorded in {published.CHECKSUMS}: commit it together with the correction.")
 
 
+def _ensemble(chosen) -> None:
+    from visiontrial import workers
+
+    workers.one_thread_each()
+    from visiontrial.cohort import ensemble
+
+    ensemble.command(
+        chosen.only,
+        members=chosen.members,
+        processes=chosen.workers,
+        scheduler=chosen.scheduler,
+        purpose=chosen.seed or ensemble.PURPOSE,
+    )
+
+
 def _execute(chosen) -> None:
     from visiontrial import execute
 
@@ -90,6 +114,7 @@ COMMANDS = {
     "book": (_book, "execute the chapters, confirm the numbers, build the site"),
     "check": (_check, "validate the published numbers and hold every identity against them"),
     "checksums": (_checksums, "record the checksums of the published numbers, after a correction"),
+    "ensemble": (_ensemble, "reconstruct, verify and store the ensembles of cohorts"),
     "execute": (_execute, "execute the chapters named, or those that changed"),
     "ledger": (_ledger, "accept the ledger as it now is as the committed copy"),
     "pairs": (_pairs, "write the notebooks from their texts"),
@@ -99,12 +124,21 @@ COMMANDS = {
 def _mendable() -> tuple[type[Exception], ...]:
     """The errors whose messages are ready to print; imported only once something failed."""
     from visiontrial.build import BuildError
+    from visiontrial.cohort.characteristics import CharacteristicsError
+    from visiontrial.cohort.displayed import DisplayedError
+    from visiontrial.cohort.ensemble import EnsembleError
+    from visiontrial.cohort.references import SpecificationError
+    from visiontrial.cohort.store import StoreError
     from visiontrial.execute import ExecutionError
     from visiontrial.ledger import LedgerError
     from visiontrial.pairs import PairError
     from visiontrial.published import PublishedDataError
+    from visiontrial.workers import WorkersError
 
-    return BuildError, ExecutionError, LedgerError, PairError, PublishedDataError
+    return (
+        BuildError, CharacteristicsError, DisplayedError, EnsembleError, ExecutionError, LedgerError,
+        PairError, PublishedDataError, SpecificationError, StoreError, WorkersError,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from visiontrial import paths
+
 
 def write_text(path: Path, text: str) -> None:
     """Write text as UTF-8, line ends as given, on every platform; folders are created as needed."""
@@ -25,3 +27,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def shown(path: Path) -> str:
+    """A path as people are told it: from the project's folder where it lies in it."""
+    return str(path.relative_to(paths.ROOT) if path.is_relative_to(paths.ROOT) else path)

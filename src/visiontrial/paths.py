@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PUBLISHED = ROOT / "data" / "published"
 EXTERNAL = ROOT / "data" / "external"
+RECONSTRUCTION = ROOT / "data" / "reconstruction"
 NOTEBOOKS = ROOT / "notebooks"
 BOOK = ROOT / "book"
 

@@ -1,0 +1,427 @@
+"""Is the truth where the reconstruction says it is? Trials with known rows, rebuilt from what a paper prints.
+
+Trials are drawn from the families of `cohort.simulate`, printed, and reconstructed from the
+print alone, several times each. A quantity that was not printed then has a reconstruction range,
+from the smallest to the largest of the members, and a true value in the rows that were drawn.
+
+**What to expect.** If the truth were one more draw from the same source as m members, it would
+lie within their range with probability (m − 1) / (m + 1): 18 / 20 for 19 members, more where
+values are tied. That is the nominal coverage. A family outside the engine's prior need not reach it.
+
+**Two halves**, declared here before any result: priors are mended on `tune` (odd trials of three
+families), results are reported on `report` (even trials of all families, three of which tuning
+never sees).
+
+A chain that is not accepted is never replaced: its trial has one member less, and the number of
+failures stands in every row.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from visiontrial import paths, workers
+from visiontrial.cohort import ensemble, simulate, store
+from visiontrial.cohort import quantities as implied
+from visiontrial.cohort.specification import Trial
+
+
+@dataclass(frozen=True)
+class Half:
+    """Which trials belong to a half: these families, every second trial from `first` on.
+
+    `trials` is the number per family in a planned run.
+    """
+
+    families: tuple[str, ...]
+    first: int
+    trials: int
+
+    def numbers(self, trials: int) -> range:
+        """The numbers of its first so many trials of a family."""
+        return range(self.first, self.first + 2 * trials, 2)
+
+
+HALVES = {
+    "tune": Half(("piecewise", "weibull", "crossing"), first=1, trials=6),
+    "report": Half(tuple(simulate.FAMILIES), first=2, trials=12),
+}
+MEMBERS = 19
+LEVEL = 0.95
+"""Of the intervals around a coverage."""
+
+FOLDER = paths.RECONSTRUCTION / "calibration"
+KEPT = paths.BUILD / "calibration"
+PURPOSE = "visiontrial: calibration by simulation"
+"""What all seeds are derived from, of the trials and of the chains."""
+
+ALL = "all"
+KEYS = ["quantity", "endpoint", "arm"]
+
+
+class CalibrationError(RuntimeError):
+    """The calibration cannot be made; what is stored stays as it was. The message says what to do."""
+
+
+# --- one trial ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Case:
+    """One simulated trial of a family, by its number."""
+
+    half: str
+    family: str
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.family}-{self.number:03d}"
+
+    def truth(self) -> simulate.Truth:
+        """The trial as it was: a pure function of family and number."""
+        seed = ensemble.seed_of(PURPOSE, self.family, self.number)
+        return simulate.draw(self.family, np.random.default_rng(seed))
+
+
+def cases(half: str, trials: int | None = None) -> list[Case]:
+    """The simulated trials of a half, `trials` per family (default: as planned)."""
+    if half not in HALVES:
+        raise CalibrationError(f"the calibration has no half {half!r}: choose from {', '.join(HALVES)}")
+    plan = HALVES[half]
+    numbers = plan.numbers(plan.trials if trials is None else trials)
+    return [Case(half, family, number) for family in plan.families for number in numbers]
+
+
+def quantities(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> pd.Series:
+    """What the paper did not print of these rows, by quantity, end point and arm (`all`: both).
+
+    The quantities and their units are those of `cohort.quantities`.
+    """
+    values = implied.quantities(trial, adsl, adtte)
+    # `OS.all.events.treated`: end point, population (there is but one), quantity, arm if of one arm.
+    parts = [name.split(".") for name in values.index]
+    keys = [(quantity, endpoint, *(arm or [ALL])) for endpoint, _, quantity, *arm in parts]
+    return values.set_axis(pd.MultiIndex.from_tuples(keys, names=KEYS))
+
+
+def compare(truth: pd.Series, members: Sequence[pd.Series], attempted: int) -> pd.DataFrame:
+    """The true quantities of one trial against the range of its members, one row per quantity.
+
+    `low`, `median`, `high` are the smallest, middle and largest of the members' values; `covered`
+    is whether the truth lies in [low, high]. `below` and `equal` count the members below and at the
+    truth: its rank. `members` counts those whose value is defined, `failures` the chains that
+    were not accepted. `covered` is missing where the truth is not defined, or fewer than half of the
+    attempted members have a value.
+    """
+    values = np.array([member.reindex(truth.index) for member in members]).reshape(len(members), len(truth))
+    values.sort(axis=0)  # NaN last
+    rows = [
+        _compared(true, column[~np.isnan(column)], attempted)
+        for true, column in zip(truth, values.T, strict=True)
+    ]
+    return pd.DataFrame(rows, index=truth.index).assign(failures=attempted - len(members)).reset_index()
+
+
+def _compared(true: float, values: np.ndarray, attempted: int) -> dict[str, Any]:
+    usable = not math.isnan(true) and 2 * values.size >= attempted
+    low, high = (values[0], values[-1]) if values.size else (math.nan, math.nan)
+    return {
+        "truth": true,
+        "low": low,
+        "median": _middle(values),
+        "high": high,
+        "covered": int(low <= true <= high) if usable else None,
+        "below": int((values < true).sum()),
+        "equal": int((values == true).sum()),
+        "members": values.size,
+    }
+
+
+def _middle(ordered: np.ndarray) -> float:
+    """The median of ordered values, some of them perhaps infinite."""
+    if not ordered.size:
+        return math.nan
+    lower, upper = ordered[(ordered.size - 1) // 2], ordered[ordered.size // 2]
+    return lower if lower == upper else (lower + upper) / 2
+
+
+# --- all trials --------------------------------------------------------------------------------------
+
+
+def summarize(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Coverage, bias and width per half, family (and all of them), quantity, end point and arm.
+
+    column          content
+    trials          trials whose coverage is known; `left_out`: the others
+    covered         trials whose true value lies in the range
+    coverage        their share, with the Clopper-Pearson limits `coverage_low`, `coverage_high` (95%)
+    nominal         mean over the trials of (members - 1) / (members + 1)
+    bias            mean of the ensemble's median minus the truth
+    absolute_error  mean of its absolute value
+    width           mean of high minus low
+    finite          trials over which these three are taken: those where truth, median and range are finite
+
+    A row whose quantity is `all` holds the mean over trials of the share of covered quantities and
+    its t interval, because quantities of one trial are not independent and trials are. There
+    `covered` counts quantities, and bias and width have no meaning.
+    """
+    known = comparisons.assign(case=comparisons["family"] + "-" + comparisons["trial"].astype(str))
+    every = known.assign(family=ALL)
+    rows = []
+    for group in (known, every):
+        for names, of_one in group.groupby(["half", "family", *KEYS], sort=False):
+            rows.append(dict(zip(["half", "family", *KEYS], names, strict=True)) | _of_quantity(of_one))
+        for (half, family), of_all in group.groupby(["half", "family"], sort=False):
+            total = {"half": half, "family": family, **dict.fromkeys(KEYS, ALL)}
+            rows.append(total | _of_all_quantities(of_all))
+    counts = dict.fromkeys(("trials", "left_out", "covered", "finite"), "Int64")
+    return pd.DataFrame(rows).astype(counts)
+
+
+def _of_quantity(rows: pd.DataFrame) -> dict[str, float]:
+    used = rows[rows["covered"].notna()]
+    covered, trials = int(used["covered"].sum()), len(used)
+    low, high = clopper_pearson(covered, trials)
+    finite = used[np.isfinite(used[["truth", "low", "median", "high"]].astype(float)).all(axis=1)]
+    error = finite["median"] - finite["truth"]
+    return {
+        "trials": trials,
+        "left_out": len(rows) - trials,
+        "covered": covered,
+        "coverage": covered / trials if trials else math.nan,
+        "coverage_low": low,
+        "coverage_high": high,
+        "nominal": _nominal(used),
+        "bias": error.mean(),
+        "absolute_error": error.abs().mean(),
+        "width": (finite["high"] - finite["low"]).mean(),
+        "finite": len(finite),
+    }
+
+
+def _of_all_quantities(rows: pd.DataFrame) -> dict[str, float]:
+    used = rows[rows["covered"].notna()]
+    shares = used["covered"].astype(float).groupby(used["case"]).mean()
+    low, high = t_limits(shares.to_numpy())
+    return {
+        "trials": len(shares),
+        "left_out": rows["case"].nunique() - len(shares),
+        "covered": int(used["covered"].sum()),
+        "coverage": shares.mean(),
+        "coverage_low": low,
+        "coverage_high": high,
+        "nominal": _nominal(used),
+    }
+
+
+def _nominal(rows: pd.DataFrame) -> float:
+    return ((rows["members"] - 1) / (rows["members"] + 1)).mean()
+
+
+def clopper_pearson(successes: int, trials: int, level: float = LEVEL) -> tuple[float, float]:
+    """Exact limits of a probability from independent trials; 0 and 1 without any.
+
+    Source: Clopper and Pearson 1934, doi 10.1093/biomet/26.4.404.
+    """
+    if not trials:
+        return 0.0, 1.0
+    limits = stats.binomtest(successes, trials).proportion_ci(level, method="exact")
+    return float(limits.low), float(limits.high)
+
+
+def t_limits(shares: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
+    """Limits of the mean of independent shares by Student's t, within 0 and 1; 0 and 1 for fewer than two."""
+    if len(shares) < 2:
+        return 0.0, 1.0
+    spread = stats.t.isf((1 - level) / 2, len(shares) - 1) * shares.std(ddof=1) / math.sqrt(len(shares))
+    return max(0.0, shares.mean() - spread), min(1.0, shares.mean() + spread)
+
+
+# --- run, store, read --------------------------------------------------------------------------------
+
+TABLES = ("comparisons", "summary", "chains")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The stored calibration: `comparisons` (per trial and quantity), `summary`, `chains`, `manifest`."""
+
+    comparisons: pd.DataFrame
+    summary: pd.DataFrame
+    chains: pd.DataFrame
+    manifest: Mapping[str, Any]
+
+
+def read(folder: Path = FOLDER) -> Calibration:
+    """The stored calibration; every file must have its recorded checksum, else `StoreError`."""
+    contents = store.read_checked(folder, "make calibrate")
+    tables = {name: pd.read_csv(io.BytesIO(contents[f"{name}.csv"])) for name in TABLES}
+    return Calibration(**tables, manifest=json.loads(contents[store.MANIFEST]))
+
+
+def make(
+    halves: Sequence[str] = tuple(HALVES),
+    *,
+    trials: int | None = None,
+    members: int = MEMBERS,
+    processes: int | None = None,
+    scheduler: str | None = None,
+    engine: ensemble.Engine | None = None,
+    kept: Path = KEPT,
+    stored: Path = FOLDER,
+) -> Path:
+    """Reconstruct the trials of these halves as far as that is not done, compare, store; return the folder.
+
+    `trials` per family, where given, takes the place of the planned number. Finished chains wait
+    under `kept`, so that a killed run goes on where it was. Another number of trials or of
+    members than planned is stored under `kept` too, never in place of the planned calibration. A
+    half that is not asked for stays in the store as it is.
+
+    Raises `CalibrationError` for a half that does not exist, fewer than two members, and a
+    member that the independent verifier rejects.
+    """
+    if members < 2 or (trials is not None and trials < 1):
+        raise CalibrationError(f"{trials} trials with {members} members: give at least 1 trial and 2 members")
+    engine = engine or ensemble.real_engine()
+    chosen = [case for half in halves for case in cases(half, trials)]
+    rebuilt = {case: _batch(case, engine, members, kept) for case in chosen}
+    ensemble.run_missing(list(rebuilt.values()), engine, processes, scheduler)
+    tables = _tables(rebuilt, engine, members, processes)
+    planned = trials is None and members == MEMBERS
+    unplanned = f"{'-'.join(halves)}-{trials or 'planned'}-trials-{members}-members"
+    folder = stored if planned else kept / unplanned
+    _store(folder, halves, tables, _manifest(halves, chosen, members, engine), keep_others=planned)
+    return folder
+
+
+def _batch(case: Case, engine: ensemble.Engine, members: int, kept: Path) -> ensemble.Batch:
+    trial = simulate.print_as_a_paper(case.truth())
+    plan = ensemble.Plan(case.name, chains=members, at_least=0)
+    return ensemble.batch_of(plan, trial, engine, PURPOSE, None, kept)
+
+
+def _tables(
+    rebuilt: Mapping[Case, ensemble.Batch], engine: ensemble.Engine, members: int, processes: int | None
+) -> dict[str, pd.DataFrame]:
+    compared: dict[Case, pd.DataFrame] = {}
+    tasks = ((case, functools.partial(_compare, case, batch, engine)) for case, batch in rebuilt.items())
+    with workers.Progress("comparing with the truth", len(rebuilt), "trials") as progress:
+        for case, table in workers.unordered(tasks, processes):
+            compared[case] = table
+            progress.update()
+    comparisons = pd.concat([_labelled(case, compared[case]) for case in rebuilt], ignore_index=True)
+    chains = [
+        _labelled(case, ensemble.chain_table(batch, batch.outcomes())) for case, batch in rebuilt.items()
+    ]
+    return {
+        "comparisons": comparisons.astype({"covered": "Int64"}),
+        "summary": summarize(comparisons),
+        "chains": pd.concat(chains, ignore_index=True),
+    }
+
+
+def _compare(case: Case, batch: ensemble.Batch, engine: ensemble.Engine) -> pd.DataFrame:
+    """The comparison of one trial, once the independent verifier has passed its members."""
+    outcomes = batch.outcomes()
+    members = []
+    for number, outcome in enumerate(outcomes):
+        if not outcome.accepted:
+            continue
+        try:
+            engine.verify(batch.trial, outcome.adsl, outcome.adtte)
+        except engine.rejection as objection:
+            raise CalibrationError(
+                f"{case.name}, chain {number}: the independent verifier rejects what the engine accepted. "
+                f"{objection} Nothing was stored: mend the one that is wrong."
+            ) from objection
+        members.append(quantities(batch.trial, outcome.adsl, outcome.adtte))
+    truth = case.truth()
+    return compare(quantities(batch.trial, truth.adsl, truth.adtte), members, len(outcomes))
+
+
+def _labelled(case: Case, table: pd.DataFrame) -> pd.DataFrame:
+    table = table.copy()
+    for place, (name, value) in enumerate(
+        {"half": case.half, "family": case.family, "trial": case.number}.items()
+    ):
+        table.insert(place, name, value)
+    return table
+
+
+def _manifest(
+    halves: Sequence[str], chosen: Sequence[Case], members: int, engine: ensemble.Engine
+) -> dict[str, Any]:
+    """What each half was made from, by half."""
+    return {
+        half: {
+            "trials": {
+                family: [case.number for case in chosen if (case.half, case.family) == (half, family)]
+                for family in HALVES[half].families
+            },
+            "members": members,
+            "settings": repr(engine.settings()),
+            "seeds": PURPOSE,
+            "engine_sha256": ensemble.engine_fingerprint(),
+            "versions": ensemble.library_versions(),
+        }
+        for half in halves
+    }
+
+
+def _store(
+    folder: Path,
+    halves: Sequence[str],
+    tables: Mapping[str, pd.DataFrame],
+    made_from: dict[str, Any],
+    *,
+    keep_others: bool,
+) -> None:
+    """Write the tables; with `keep_others`, what the folder holds of other halves stays, to the character."""
+    texts = {name: table.to_csv(index=False, float_format="%.10g") for name, table in tables.items()}
+    if keep_others and (folder / store.MANIFEST).exists():
+        before = store.read_checked(folder, "make calibrate")
+        texts = {name: _merged(before[f"{name}.csv"], text, halves) for name, text in texts.items()}
+        made_from = json.loads(before[store.MANIFEST])["halves"] | made_from
+    contents = {f"{name}.csv": text.encode("utf-8") for name, text in texts.items()}
+    manifest = {
+        "content": "SYNTHETIC: simulated trials and their reconstructions. No patient's data.",
+        "halves": {half: made_from[half] for half in HALVES if half in made_from},
+    }
+    store.write(folder, contents, manifest)
+
+
+def _merged(before: bytes, now: str, halves: Sequence[str]) -> str:
+    """Both tables in the order of the halves, those made now in place of their older rows."""
+    older, newer = (
+        pd.read_csv(source, dtype=str, keep_default_na=False)
+        for source in (io.BytesIO(before), io.StringIO(now))
+    )
+    rows = pd.concat([older[~older["half"].isin(halves)], newer])
+    order = rows["half"].map(list(HALVES).index)
+    return rows.iloc[order.argsort(kind="stable")].to_csv(index=False)
+
+
+def command(half: str | None = None, **options: Any) -> None:
+    """Calibrate (one half, or both) and say in a few lines what came of it. `options` are those of `make`."""
+    folder = make([half] if half else list(HALVES), **options)
+    found = read(folder)
+    for name, chains in found.chains.groupby("half", sort=False):
+        failed = int((~chains["accepted"]).sum())
+        print(f"{name}: {len(chains)} chains, {failed} not accepted")
+    overall = found.summary[found.summary["quantity"] == ALL]
+    for row in overall.itertuples():
+        limits = f"{row.coverage_low:.0%} to {row.coverage_high:.0%}"
+        print(f"  {row.half}, {row.family}: {row.coverage:.0%} covered ({limits}), nominal {row.nominal:.0%}")
+    print(f"stored in {folder.relative_to(paths.ROOT) if folder.is_relative_to(paths.ROOT) else folder}")
