@@ -21,7 +21,7 @@ PIP := bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: book test check ensemble lab serve clean ledger checksums pairs lock help
+.PHONY: book test check bench calibrate ensemble lab serve clean ledger checksums pairs lock help
 
 book: $(BOOK_READY) ## Execute the chapters, confirm every number, build the site in _build/html
 	@$(RUN) book
@@ -32,11 +32,17 @@ test: $(BOOK_READY) $(TEST_LOCKED) ## Run all tests; those in a real browser whe
 	@$(RUN) book
 	@$(BOOK)/bin/python -m pytest
 
+bench: $(BOOK_READY) ## Time the compiled statistics beside lifelines, statsmodels and R (where R is installed)
+	@$(BOOK)/bin/python benchmarks/kernel.py
+
 check: $(BOOK_READY) ## Validate data/published and hold every identity against it, in seconds
 	@$(RUN) check
 
 ensemble: $(BOOK_READY) ## Reconstruct and store the ensembles of cohorts; goes on where it was (OPTIONS="--only registry")
 	@$(RUN) ensemble $(OPTIONS)
+
+calibrate: $(BOOK_READY) ## Reconstruct simulated trials and compare them with their truth (OPTIONS="--half tune")
+	@$(RUN) calibrate $(OPTIONS)
 
 lab: $(LAB_READY) ## Open the chapters in JupyterLab (OPTIONS=--no-browser and others are handed on)
 	@$(LAB)/bin/jupyter lab $(LAB_OFFLINE) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(FIRST_CHAPTER) $(OPTIONS)

@@ -19,11 +19,12 @@ import numpy as np
 import pandas as pd
 import pretend_engine
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from visiontrial import workers
-from visiontrial.cohort import ensemble, packet, parquet, store
+from visiontrial import paths, workers
+from visiontrial.__main__ import main
+from visiontrial.cohort import ensemble, packet, parquet, reader, store
 from visiontrial.cohort.seeds import seed_of
 
 PLANS = (
@@ -64,6 +65,7 @@ def reference(tmp_path_factory) -> Path:
 # --- the same bytes --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_bytes_of_one(reference, tmp_path):
     make(tmp_path, processes=2)
     assert stored_bytes(tmp_path) == stored_bytes(reference)
@@ -101,7 +103,7 @@ def test_a_run_again_only_assembles(reference, tmp_path):
 def test_a_run_killed_in_the_middle_goes_on_where_it_was(reference, tmp_path):
     script = (
         "import sys; from pathlib import Path; import pretend_engine, test_ensemble;"
-        "test_ensemble.make(Path(sys.argv[1]), engine=pretend_engine.engine(seconds=0.3), processes=2)"
+        "test_ensemble.make(Path(sys.argv[1]), engine=pretend_engine.engine(seconds=0.2), processes=2)"
     )
     run = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)],
@@ -116,7 +118,7 @@ def test_a_run_killed_in_the_middle_goes_on_where_it_was(reference, tmp_path):
     assert 3 <= len(finished) < 13
     assert not stored_bytes(tmp_path)
 
-    make(tmp_path, engine=pretend_engine.engine(seconds=0.3), processes=2)
+    make(tmp_path, engine=pretend_engine.engine(seconds=0.2), processes=2)
     assert stored_bytes(tmp_path) == stored_bytes(reference)
     assert all(path.read_bytes() == content for path, content in finished.items())
     log = "".join(path.read_text() for path in (tmp_path / "kept").rglob("seconds.csv"))
@@ -243,6 +245,7 @@ def test_the_manifest_says_what_it_was_made_from_and_nothing_of_place_or_time(re
 ROW = st.tuples(st.integers(-(2**40), 2**40), st.floats(allow_nan=False), st.text(), st.booleans())
 
 
+@settings(max_examples=30)
 @given(st.lists(ROW, min_size=1))
 def test_a_frame_survives_parquet(rows):
     frame = pd.DataFrame(rows, columns=["whole", "real", "words", "yes"])
@@ -352,6 +355,7 @@ def test_a_scheduler_that_does_not_answer_is_named(tmp_path, monkeypatch):
         make(tmp_path, scheduler="tcp://127.0.0.1:9")
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_on_this_machine_is_reported_and_the_rest_is_kept(tmp_path):
     suicide = pretend_engine.engine(suicide=str(tmp_path / "died"))
     with pytest.raises(workers.WorkersError, match="run the command again"):
@@ -396,3 +400,53 @@ def test_a_log_gets_few_lines():
         for _ in range(1000):
             progress.update()
     assert len(log.getvalue().splitlines()) <= 3
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def test_the_command_hands_its_options_on_and_ends_with_a_summary(monkeypatch, capsys, tmp_path):
+    given = {}
+
+    def made(only, **options):
+        given.update(options, only=only)
+        return [ensemble.Made("registry", 10, 8, tmp_path / "registry")]
+
+    monkeypatch.setattr(ensemble, "make", made)
+    monkeypatch.setattr(workers, "one_thread_each", lambda: None)
+    options = ["--only", "registry", "--members", "10", "--scheduler", "tcp://host:8786", "--workers", "3"]
+    assert main(["ensemble", *options]) == 0
+    assert given == {
+        "only": ["registry"],
+        "members": 10,
+        "processes": 3,
+        "scheduler": "tcp://host:8786",
+        "purpose": ensemble.PURPOSE,
+    }
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("registry: 8 of 10 chains accepted, 2 failed; stored in ")
+    assert last.endswith("seconds in all")
+
+
+def test_the_command_says_what_is_wrong_without_a_traceback(monkeypatch, capsys):
+    monkeypatch.setattr(workers, "one_thread_each", lambda: None)
+    assert main(["ensemble", "--only", "wyde"]) == 1
+    assert "error: there is no ensemble wyde: choose from registry, single-shape" in capsys.readouterr().err
+
+
+# --- the stored ensembles of the trial -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("plan", ensemble.PLANS, ids=lambda plan: plan.name)
+def test_a_stored_ensemble_is_whole_and_of_this_trial(plan):
+    if not store.folder_of(plan.name).exists():
+        pytest.skip(f"{plan.name} is not stored yet: make ensemble")
+    stored = store.read(plan.name)
+    trial = reader.read(paths.RECONSTRUCTION / ensemble.TRIAL)
+    expected = trial if plan.stratified_by is None else trial.stratified_by(*plan.stratified_by)
+    assert stored.manifest["trial_sha256"] == ensemble.trial_fingerprint(expected)
+    assert len(stored.members) >= plan.at_least
+    assert len(stored.chains) == plan.chains
+    sizes = stored.adsl.groupby("member").size()
+    assert list(sizes.index) == list(stored.members)
+    assert set(sizes) == {trial.size}

@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.choices["execute"].add_argument("chapter", nargs="*", help="a chapter, such as 02-baseline")
     _add_ensemble_options(commands.choices["ensemble"])
+    _add_calibration_options(commands.choices["calibrate"])
     return parser
 
 
@@ -45,6 +46,14 @@ def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--workers", type=int, metavar="N", help="local processes (default: one per core)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="run the chains on this Dask cluster instead")
     command.add_argument("--seed", metavar="TEXT", help="derive other seeds from TEXT; stored in _build")
+
+
+def _add_calibration_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--half", metavar="NAME", help="tune or report (default: both)")
+    command.add_argument("--trials", type=int, metavar="N", help="a trial run: so many per family; in _build")
+    command.add_argument("--members", type=int, metavar="N", help="a trial run: so many per trial; in _build")
+    command.add_argument("--workers", type=int, metavar="N", help="local processes (default: one per core)")
+    command.add_argument("--scheduler", metavar="ADDRESS", help="run the chains on this Dask cluster instead")
 
 
 # Each command imports what it needs: `check` must not wait for the tools that draw.
@@ -60,6 +69,21 @@ def _ledger(_) -> None:
     from visiontrial import build
 
     build.accept_ledger()
+
+
+def _calibrate(chosen) -> None:
+    from visiontrial import workers
+
+    workers.one_thread_each()
+    from visiontrial.cohort import calibration
+
+    calibration.command(
+        chosen.half,
+        trials=chosen.trials,
+        members=chosen.members,
+        processes=chosen.workers,
+        scheduler=chosen.scheduler,
+    )
 
 
 def _check(_) -> None:
@@ -112,6 +136,7 @@ def _pairs(chosen) -> None:
 
 COMMANDS = {
     "book": (_book, "execute the chapters, confirm the numbers, build the site"),
+    "calibrate": (_calibrate, "reconstruct simulated trials and compare them with their truth"),
     "check": (_check, "validate the published numbers and hold every identity against them"),
     "checksums": (_checksums, "record the checksums of the published numbers, after a correction"),
     "ensemble": (_ensemble, "reconstruct, verify and store the ensembles of cohorts"),
@@ -124,6 +149,7 @@ COMMANDS = {
 def _mendable() -> tuple[type[Exception], ...]:
     """The errors whose messages are ready to print; imported only once something failed."""
     from visiontrial.build import BuildError
+    from visiontrial.cohort.calibration import CalibrationError
     from visiontrial.cohort.characteristics import CharacteristicsError
     from visiontrial.cohort.displayed import DisplayedError
     from visiontrial.cohort.ensemble import EnsembleError
@@ -136,8 +162,8 @@ def _mendable() -> tuple[type[Exception], ...]:
     from visiontrial.workers import WorkersError
 
     return (
-        BuildError, CharacteristicsError, DisplayedError, EnsembleError, ExecutionError, LedgerError,
-        PairError, PublishedDataError, SpecificationError, StoreError, WorkersError,
+        BuildError, CalibrationError, CharacteristicsError, DisplayedError, EnsembleError, ExecutionError,
+        LedgerError, PairError, PublishedDataError, SpecificationError, StoreError, WorkersError,
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ class Outcomes:
     """Time-to-event outcomes of n patients.
 
     `days`: whole days from 1. `event`: true for an event, false for a censoring. `arm`: 0 or 1.
-    `stratum`: codes from 0, all 0 where the analysis is not stratified. All of shape (n,).
+    `stratum`: whole numbers from 0, all 0 where the analysis is not stratified. All of shape (n,).
     Build it with `outcomes` or `outcomes_of`, which check all this.
     """
 
@@ -82,8 +82,8 @@ class Outcomes:
 
     @property
     def strata(self) -> int:
-        """The number of strata."""
-        return int(self.stratum.max(initial=-1)) + 1
+        """The number of strata with patients in them."""
+        return len(np.unique(self.stratum))
 
 
 def outcomes(days, event, arm=None, stratum=None) -> Outcomes:
@@ -417,11 +417,16 @@ class LogRank:
 def log_rank(data: Outcomes) -> LogRank:
     """Stratified two-arm log-rank test, hypergeometric variance, two-sided.
 
+    Raises `UnusableOutcomes` where the variance is zero: without events, or when everybody at
+    risk has the event at once.
+
     Source: Mantel 1966; Peto and Peto 1972, doi 10.2307/2344317.
     """
     _require_both_arms(data, _event_table(data))
-    chi_square, _ = survdiff(data.days, data.event, data.arm, strata=data.stratum)
-    chi_square = float(chi_square)
+    try:
+        chi_square = float(survdiff(data.days, data.event, data.arm, strata=data.stratum)[0])
+    except np.linalg.LinAlgError:
+        raise UnusableOutcomes("the log-rank statistic has no variance: nobody outlives an event") from None
     rule = f"log-rank test, {_strata_in_words(data)}, two-sided"
     # statsmodels gives 1 - cdf, which is 0 for small P values.
     return LogRank(chi_square, float(chi2.sf(chi_square, 1)), rule)

@@ -34,6 +34,7 @@ from scipy import stats
 from visiontrial import paths, workers
 from visiontrial.cohort import ensemble, simulate, store
 from visiontrial.cohort import quantities as implied
+from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import Trial
 
 
@@ -68,6 +69,12 @@ PURPOSE = "visiontrial: calibration by simulation"
 
 ALL = "all"
 KEYS = ["quantity", "endpoint", "arm"]
+# Whole numbers that may be missing.
+_COUNTS = {
+    "comparisons": {"covered": "Int64"},
+    "summary": dict.fromkeys(("trials", "left_out", "covered", "finite"), "Int64"),
+    "chains": {"member": "Int64"},
+}
 
 
 class CalibrationError(RuntimeError):
@@ -91,7 +98,7 @@ class Case:
 
     def truth(self) -> simulate.Truth:
         """The trial as it was: a pure function of family and number."""
-        seed = ensemble.seed_of(PURPOSE, self.family, self.number)
+        seed = seed_of(PURPOSE, self.family, self.number)
         return simulate.draw(self.family, np.random.default_rng(seed))
 
 
@@ -131,7 +138,8 @@ def compare(truth: pd.Series, members: Sequence[pd.Series], attempted: int) -> p
         _compared(true, column[~np.isnan(column)], attempted)
         for true, column in zip(truth, values.T, strict=True)
     ]
-    return pd.DataFrame(rows, index=truth.index).assign(failures=attempted - len(members)).reset_index()
+    table = pd.DataFrame(rows, index=truth.index).assign(failures=attempted - len(members))
+    return table.astype(_COUNTS["comparisons"]).reset_index()
 
 
 def _compared(true: float, values: np.ndarray, attempted: int) -> dict[str, Any]:
@@ -178,16 +186,14 @@ def summarize(comparisons: pd.DataFrame) -> pd.DataFrame:
     `covered` counts quantities, and bias and width have no meaning.
     """
     known = comparisons.assign(case=comparisons["family"] + "-" + comparisons["trial"].astype(str))
-    every = known.assign(family=ALL)
     rows = []
-    for group in (known, every):
-        for names, of_one in group.groupby(["half", "family", *KEYS], sort=False):
-            rows.append(dict(zip(["half", "family", *KEYS], names, strict=True)) | _of_quantity(of_one))
-        for (half, family), of_all in group.groupby(["half", "family"], sort=False):
-            total = {"half": half, "family": family, **dict.fromkeys(KEYS, ALL)}
-            rows.append(total | _of_all_quantities(of_all))
-    counts = dict.fromkeys(("trials", "left_out", "covered", "finite"), "Int64")
-    return pd.DataFrame(rows).astype(counts)
+    for half, of_half in known.groupby("half", sort=False):
+        for family, of_family in [*of_half.groupby("family", sort=False), (ALL, of_half)]:
+            here = {"half": half, "family": family}
+            for names, of_one in of_family.groupby(KEYS, sort=False):
+                rows.append(here | dict(zip(KEYS, names, strict=True)) | _of_quantity(of_one))
+            rows.append(here | dict.fromkeys(KEYS, ALL) | _of_all_quantities(of_family))
+    return pd.DataFrame(rows).astype(_COUNTS["summary"])
 
 
 def _of_quantity(rows: pd.DataFrame) -> dict[str, float]:
@@ -251,8 +257,6 @@ def t_limits(shares: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
 
 # --- run, store, read --------------------------------------------------------------------------------
 
-TABLES = ("comparisons", "summary", "chains")
-
 
 @dataclass(frozen=True)
 class Calibration:
@@ -267,7 +271,10 @@ class Calibration:
 def read(folder: Path = FOLDER) -> Calibration:
     """The stored calibration; every file must have its recorded checksum, else `StoreError`."""
     contents = store.read_checked(folder, "make calibrate")
-    tables = {name: pd.read_csv(io.BytesIO(contents[f"{name}.csv"])) for name in TABLES}
+    tables = {
+        name: pd.read_csv(io.BytesIO(contents[f"{name}.csv"])).astype(counts)
+        for name, counts in _COUNTS.items()
+    }
     return Calibration(**tables, manifest=json.loads(contents[store.MANIFEST]))
 
 
@@ -275,7 +282,7 @@ def make(
     halves: Sequence[str] = tuple(HALVES),
     *,
     trials: int | None = None,
-    members: int = MEMBERS,
+    members: int | None = None,
     processes: int | None = None,
     scheduler: str | None = None,
     engine: ensemble.Engine | None = None,
@@ -284,14 +291,15 @@ def make(
 ) -> Path:
     """Reconstruct the trials of these halves as far as that is not done, compare, store; return the folder.
 
-    `trials` per family, where given, takes the place of the planned number. Finished chains wait
-    under `kept`, so that a killed run goes on where it was. Another number of trials or of
-    members than planned is stored under `kept` too, never in place of the planned calibration. A
-    half that is not asked for stays in the store as it is.
+    `trials` per family and `members`, where given, take the place of the planned numbers; then the
+    result is stored under `kept`, never in place of the planned calibration. Finished chains wait
+    under `kept` too, so that a killed run goes on where it was. A half that is not asked for stays
+    in the store as it is.
 
     Raises `CalibrationError` for a half that does not exist, fewer than two members, and a
     member that the independent verifier rejects.
     """
+    members = MEMBERS if members is None else members
     if members < 2 or (trials is not None and trials < 1):
         raise CalibrationError(f"{trials} trials with {members} members: give at least 1 trial and 2 members")
     engine = engine or ensemble.real_engine()
@@ -326,7 +334,7 @@ def _tables(
         _labelled(case, ensemble.chain_table(batch, batch.outcomes())) for case, batch in rebuilt.items()
     ]
     return {
-        "comparisons": comparisons.astype({"covered": "Int64"}),
+        "comparisons": comparisons,
         "summary": summarize(comparisons),
         "chains": pd.concat(chains, ignore_index=True),
     }
@@ -422,6 +430,12 @@ def command(half: str | None = None, **options: Any) -> None:
         print(f"{name}: {len(chains)} chains, {failed} not accepted")
     overall = found.summary[found.summary["quantity"] == ALL]
     for row in overall.itertuples():
-        limits = f"{row.coverage_low:.0%} to {row.coverage_high:.0%}"
-        print(f"  {row.half}, {row.family}: {row.coverage:.0%} covered ({limits}), nominal {row.nominal:.0%}")
+        print(f"  {row.half}, {row.family}: {_in_words(row)}")
     print(f"stored in {folder.relative_to(paths.ROOT) if folder.is_relative_to(paths.ROOT) else folder}")
+
+
+def _in_words(row: Any) -> str:
+    if not row.trials:
+        return "too few members to judge any trial"
+    limits = f"{row.coverage_low:.0%} to {row.coverage_high:.0%}"
+    return f"{row.coverage:.0%} covered ({limits}), nominal {row.nominal:.0%}, {row.left_out} trials left out"

@@ -17,10 +17,8 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from visiontrial.cohort import model, moves, problem, rows, targets
+from visiontrial.cohort import centred, model, moves, problem, rows, targets
 from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
-
-TARGET_ACCEPTANCE = 0.35
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def reconstruct(trial: Trial, seed: int, settings: Settings | None = None) -> Re
     trace = np.full((settings.hard_sweeps // settings.record_every + 1, len(names)), np.nan)
     counts = np.zeros((5, 2), dtype=np.int64)
     soft, recorded = _search(
-        fixed, state, tables, where, prior, typical, rng, _room(fixed, state), trace, counts,
+        fixed, state, tables, where, prior, typical, rng, _room(fixed, state, tables), trace, counts,
         settings.soft_sweeps, settings.hard_sweeps, settings.penalty, settings.growth, settings.record_every,
     )  # fmt: skip
     accepted = recorded >= 0
@@ -130,15 +128,14 @@ def _draw_rows(p, s, where, typical, rng):
         for k in range(1, s.times.shape[0]):
             model.draw_assessment(p, s, where, k, i, rng)
         model.draw_end(p, s, where, i, rng)
-        model.observe(p, s, where, i)
+        model.observe(p, s, where, i, 0, s.times.shape[0])
 
 
-def _room(fixed, state):
-    endpoints, n = state.times.shape
-    analyses = fixed.endpoint.size
+def _room(fixed, state, tables):
     return (
-        moves.backup(endpoints, fixed.visits.shape[1], analyses),
-        moves.snapshot(endpoints, n, analyses),
+        moves.backup(state.times.shape[0], fixed.visits.shape[1], fixed.endpoint.size),
+        moves.snapshot(state, tables),
+        centred.sums(fixed.edges.size),
     )
 
 
@@ -148,9 +145,10 @@ def _search(p, s, t, where, prior, typical, rng, room, trace, counts, soft_sweep
     steps = np.zeros((2, where.length))
     steps[0] = 0.3 * prior.sd
     steps[1] = 0.05 * prior.sd
-    targets.rebuild(p, s, t)
+    everything = s.times.shape[0] + 1
+    targets.rebuild(p, s, t, 0, everything)
     soft = 0
-    while soft < soft_sweeps and (t.distance.sum() > 0.0):
+    while soft < soft_sweeps and t.distance.sum() > 0.0:
         _sweep(p, s, t, where, prior, typical, rng, room, steps, counts, kappa, True)
         kappa *= growth
         soft += 1
@@ -163,41 +161,33 @@ def _search(p, s, t, where, prior, typical, rng, room, trace, counts, soft_sweep
         if sweep % every == 0:
             _record(p, s, t, where, trace[recorded])
             recorded += 1
-    targets.rebuild(p, s, t)
+    targets.rebuild(p, s, t, 0, everything)
     return soft, recorded
 
 
 @njit(cache=True, nogil=True)
 def _sweep(p, s, t, where, prior, typical, rng, room, steps, counts, kappa, adapt):
     n = p.arm.size
-    b, keep = room
     for _ in range(n):
         i = int(rng.random() * n)
         counts[0, 0] += 1
-        counts[0, 1] += moves.redraw_row(p, s, t, where, i, kappa, rng, b)
+        counts[0, 1] += moves.redraw_row(p, s, t, where, i, kappa, rng, room[0])
     factors = p.stratifies.size
     if factors:
-        for _ in range(n // 2):
+        for _ in range(n // 4):
             i = int(rng.random() * n)
             counts[1, 0] += 1
-            counts[1, 1] += moves.exchange_labels(p, s, t, where, i, int(rng.random() * factors), kappa, rng, b)
-    for j in range(where.length):
-        if not prior.active[j]:
-            continue
-        if j != where.jitter:
-            taken = moves.centred(p, s, where, prior, typical, j, steps[0, j], rng)
-            counts[2, 0] += 1
-            counts[2, 1] += taken
-            if adapt:
-                steps[0, j] *= math.exp(0.2 * (taken - TARGET_ACCEPTANCE))
-        if (j < where.lag or j == where.jitter) and rng.random() < 0.5:
-            taken = moves.non_centred(p, s, t, where, prior, typical, j, steps[1, j], kappa, rng, keep)
+            counts[1, 1] += moves.exchange_labels(p, s, t, where, i, int(rng.random() * factors), kappa, rng, room[0])
+    centred.sweep(p, s, where, prior, typical, steps[0], counts, rng, room[2], adapt)
+    for j in range(where.ramp):
+        if prior.active[j] and (j < where.lag or j == where.jitter) and rng.random() < 0.5:
+            taken = moves.non_centred(p, s, t, where, prior, typical, j, steps[1, j], kappa, rng, room[1])
             counts[3, 0] += 1
             counts[3, 1] += taken
             if adapt:
-                steps[1, j] *= math.exp(0.2 * (taken - TARGET_ACCEPTANCE))
+                steps[1, j] *= math.exp(0.2 * (taken - centred.TARGET_ACCEPTANCE))
     counts[4, 0] += 1
-    counts[4, 1] += moves.change_rule(p, s, t, where, kappa, rng, keep)
+    counts[4, 1] += moves.change_rule(p, s, t, where, kappa, rng, room[1])
 
 
 # --- what is recorded -----------------------------------------------------------------------

@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from visiontrial import files, paths
-from visiontrial.cohort import characteristics, characteristics_file, parquet, quantities, reader, store
+from visiontrial.cohort import characteristics, characteristics_file, parquet, quantities, store
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import DAYS_PER_MONTH, Factor, Trial
 from visiontrial.cohort.verify import Analyses, factor_column, population_flag
@@ -93,26 +93,31 @@ def medoid(between: np.ndarray) -> int:
 # --- what is written -----------------------------------------------------------------------------
 
 
-def make(ensemble: store.Ensemble, specification: Path, folder: Path = FOLDER) -> str:
+def make(
+    ensemble: store.Ensemble,
+    trial: Trial,
+    described: characteristics_file.Characteristics | None,
+    folder: Path = FOLDER,
+) -> str:
     """Choose the medoid, give its patients their characteristics, write the folder; say what was done.
 
-    `specification` is the folder of the trial's specification. Raises `DisplayedError` when a
-    characteristic does not come out as printed or a variable has no entry in the dictionary.
+    Raises `DisplayedError` when a characteristic does not come out as printed or a variable has no
+    entry in the dictionary; then nothing is written.
     """
-    trial = reader.read(specification)
     between = distances(curves(ensemble, trial))
     member = medoid(between)
     adsl, adtte = ensemble.member(member)
-    described = characteristics_file.read(specification, trial)
     if described is not None:
         adsl = _characterized(adsl, trial, described, member)
     words = dictionary(trial, adsl, adtte, described)
     contents = {
-        **{f"{name}.{kind}": content for name, rows in (("adsl", adsl), ("adtte", adtte))
-           for kind, content in (("csv", _csv(rows)), ("parquet", parquet.to_bytes(rows)))},
+        "adsl.csv": _csv(adsl),
+        "adsl.parquet": parquet.to_bytes(adsl),
+        "adtte.csv": _csv(adtte),
+        "adtte.parquet": parquet.to_bytes(adtte),
         "dictionary.csv": _csv(words),
         "README.md": _readme(trial, ensemble, member).encode(),
-    }  # fmt: skip
+    }
     manifest = {
         "content": "SYNTHETIC: one reconstructed cohort. No patient's data.",
         "trial": trial.name,
@@ -263,13 +268,14 @@ def _adtte_entries(trial: Trial, adtte: pd.DataFrame) -> dict[str, _Entry]:
 
 
 def _readme(trial: Trial, ensemble: store.Ensemble, member: int) -> str:
+    number = len(ensemble.members)
     return f"""# SYNTHETIC patients of {trial.name}
 
 These {trial.size} patients do not exist. A program made them so that they agree with every number that the
 trial's report prints about its end points, its follow-up and its baseline table. That they agree proves only
 that the printed numbers can be true together.
 
-This is one cohort of many: member {member} of the ensemble `{ensemble.name}`, which has {len(ensemble.members)}.
+This is one cohort of many: member {member} of the ensemble `{ensemble.name}`, which has {number}.
 It is the medoid, the member least far from all others by a distance defined beforehand
 (`visiontrial.cohort.displayed`). Other cohorts agree with the report just as well and differ from this one.
 

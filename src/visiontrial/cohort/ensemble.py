@@ -114,8 +114,9 @@ def _run(reconstruct: Reconstruct, chain: Chain) -> tuple[bytes, float]:
     numba.set_num_threads(1)
     if engine_fingerprint() != chain.engine:
         raise EnsembleError(
-            "A worker has another version of visiontrial, or of the libraries it computes with, than this "
-            "machine. Install the same checkout and requirements.txt there, restart it, run again."
+            "A worker has another version of the engine, or of the libraries it computes with, than the "
+            "process that collects. If the source was edited during the run, run again. If it is another "
+            "machine, install the same checkout and requirements.txt there and restart its worker."
         )
     began = time.perf_counter()
     try:
@@ -387,7 +388,7 @@ def _store(batch: Batch, engine: Engine, processes: int | None, stored: Path) ->
     if batch.is_as_planned and accepted < planned.at_least:
         raise EnsembleError(
             f"{planned.name}: {accepted} of {planned.chains} chains were accepted and {planned.at_least} are "
-            f"needed. Nothing was stored. Run more chains (`PLANS` in {Path(__file__).name}) or mend the engine."
+            f"needed. Nothing was stored. Plan more chains in {Path(__file__).name} or mend the engine."
         )
     _verify_stored(batch, store.decode(contents, manifest), engine, processes)
     folder = stored / planned.name if batch.is_as_planned else batch.folder / f"first-{len(batch.chains)}"
@@ -400,12 +401,18 @@ def command(only: Sequence[str] = (), **options: Any) -> None:
 
     `options` are those of `make`.
     """
-    from visiontrial.cohort import displayed
-
     began = time.monotonic()
     made = make(only, **options)
     for ensemble in made:
         print(ensemble)
     if store.folder_of(DISPLAYED, TRIAL) in [ensemble.folder for ensemble in made]:
-        print(displayed.make(store.read(DISPLAYED), paths.RECONSTRUCTION / TRIAL))
+        print(_display())
     print(f"{time.monotonic() - began:.0f} seconds in all")
+
+
+def _display() -> str:
+    from visiontrial.cohort import characteristics_file, displayed
+
+    specification = paths.RECONSTRUCTION / TRIAL
+    trial = reader.read(specification)
+    return displayed.make(store.read(DISPLAYED), trial, characteristics_file.read(specification, trial))

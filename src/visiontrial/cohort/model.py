@@ -214,57 +214,74 @@ def piece_of(time, edges):
 
 
 @njit(cache=True, nogil=True)
-def integral(time, rate, cumulative, edges):
-    """The baseline cumulative hazard at `time`."""
+def integral(time, k, arm, rate, cumulative, edges):
+    """The baseline cumulative hazard of end point k at `time`."""
     m = piece_of(time, edges)
-    return cumulative[m] + rate[m] * (time - edges[m])
+    return cumulative[k, arm, m] + rate[k, arm, m] * (time - edges[m])
 
 
 @njit(cache=True, nogil=True)
-def inverse(amount, rate, cumulative, edges):
-    """The time at which the baseline cumulative hazard reaches `amount`."""
+def inverse(amount, k, arm, rate, cumulative, edges):
+    """The time at which the baseline cumulative hazard of end point k reaches `amount`."""
     m = edges.size - 1
-    while m and amount < cumulative[m]:
+    while m and amount < cumulative[k, arm, m]:
         m -= 1
-    return edges[m] + (amount - cumulative[m]) / rate[m]
+    return edges[m] + (amount - cumulative[k, arm, m]) / rate[k, arm, m]
 
 
 @njit(cache=True, nogil=True)
+def hastened_integral(time, hastened_at, factor, arm, rate, cumulative, edges):
+    """Baseline cumulative hazard of death at `time`, `factor` times as steep from `hastened_at`."""
+    total = integral(time, 0, arm, rate, cumulative, edges)
+    if hastened_at < time:
+        before = integral(hastened_at, 0, arm, rate, cumulative, edges)
+        total = before + factor * (total - before)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def hastened_inverse(amount, hastened_at, factor, arm, rate, cumulative, edges):
+    """The time at which `hastened_integral` reaches `amount`."""
+    if hastened_at < math.inf:
+        before = integral(hastened_at, 0, arm, rate, cumulative, edges)
+        if amount > before:
+            amount = before + (amount - before) / factor
+    return inverse(amount, 0, arm, rate, cumulative, edges)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def hastened_at(p, s, i):
+    """When patient i's hazard of death changes; infinite where no end point hastens death."""
+    return s.times[p.hastening, i] if p.hastening >= 0 else math.inf
+
+
+@njit(cache=True, nogil=True, inline="always")
 def death_integral(p, s, where, i, time):
     """Cumulative hazard of death of patient i at `time`, given when the hastening event happens."""
-    arm = p.arm[i]
-    total = integral(time, s.rate[0, arm], s.cumulative[0, arm], p.edges)
-    if p.hastening >= 0 and s.times[p.hastening, i] < time:
-        before = integral(s.times[p.hastening, i], s.rate[0, arm], s.cumulative[0, arm], p.edges)
-        total = before + math.exp(s.theta[where.hastening]) * (total - before)
-    return s.risk[0, i] * total
+    factor = math.exp(s.theta[where.hastening])
+    at = hastened_at(p, s, i)
+    return s.risk[0, i] * hastened_integral(time, at, factor, p.arm[i], s.rate, s.cumulative, p.edges)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def death_inverse(p, s, where, i, amount):
     """The time at which patient i's cumulative hazard of death reaches `amount`."""
-    arm = p.arm[i]
-    amount = amount / s.risk[0, i]
-    if p.hastening >= 0:
-        before = integral(s.times[p.hastening, i], s.rate[0, arm], s.cumulative[0, arm], p.edges)
-        if amount > before:
-            amount = before + (amount - before) / math.exp(s.theta[where.hastening])
-    return inverse(amount, s.rate[0, arm], s.cumulative[0, arm], p.edges)
+    factor = math.exp(s.theta[where.hastening])
+    at = hastened_at(p, s, i)
+    return hastened_inverse(amount / s.risk[0, i], at, factor, p.arm[i], s.rate, s.cumulative, p.edges)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def log_death_rate(p, s, where, i, time):
     m = piece_of(time, p.edges)
     value = math.log(s.rate[0, p.arm[i], m] * s.risk[0, i])
-    if p.hastening >= 0 and s.times[p.hastening, i] < time:
-        value += s.theta[where.hastening]
-    return value
+    return value + (s.theta[where.hastening] if hastened_at(p, s, i) < time else 0.0)
 
 
 # --- one patient ----------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def follow_up(p, s, i):
     """Days from randomization to the cutoff, the first day being 1."""
     return p.cutoff - s.entry[i] + 1.0
@@ -281,29 +298,36 @@ def set_risk(p, s, where, i):
         s.risk[k, i] = math.exp(value)
 
 
-@njit(cache=True, nogil=True)
-def death_log_likelihood(p, s, where, i):
-    """Of what is known of patient i's death, given when the hastening event happens."""
+@njit(cache=True, nogil=True, inline="always")
+def known_until(p, s, i):
+    """Until when patient i's life or death is part of the likelihood, and whether he dies then."""
     kind = p.end_kind[i]
     if kind == ALIVE:
-        return -death_integral(p, s, where, i, follow_up(p, s, i) - s.lag[i])
+        return follow_up(p, s, i) - s.lag[i], False
     if kind == LEFT and not s.recovered[i]:
-        return -death_integral(p, s, where, i, s.left[i])
-    time = s.times[0, i]
-    return log_death_rate(p, s, where, i, time) - death_integral(p, s, where, i, time)
+        return s.left[i], False
+    return s.times[0, i], True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
+def death_log_likelihood(p, s, where, i):
+    """Of what is known of patient i's death, given when the hastening event happens."""
+    time, dies = known_until(p, s, i)
+    value = -death_integral(p, s, where, i, time)
+    return value + log_death_rate(p, s, where, i, time) if dies else value
+
+
+@njit(cache=True, nogil=True, inline="always")
 def event_log_likelihood(p, s, k, i):
     """Of the latent time of end point k in patient i."""
     arm = p.arm[i]
     time = s.times[k, i]
     m = piece_of(time, p.edges)
     risk = s.risk[k, i]
-    return math.log(s.rate[k, arm, m] * risk) - risk * integral(time, s.rate[k, arm], s.cumulative[k, arm], p.edges)
+    return math.log(s.rate[k, arm, m] * risk) - risk * integral(time, k, arm, s.rate, s.cumulative, p.edges)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def stop_rates(p, s, where, k, i):
     """Rates at which assessment of end point k stops, before and after the end of the first piece."""
     begin = where.stops + 5 * k + p.arm[i]
@@ -321,14 +345,7 @@ def two_piece_inverse(amount, early, late, border):
     return amount / early if amount < early * border else border + (amount - early * border) / late
 
 
-@njit(cache=True, nogil=True)
-def stop_log_likelihood(p, s, where, k, i):
-    early, late = stop_rates(p, s, where, k, i)
-    time = s.stop[k, i]
-    return math.log(early if time < p.edges[1] else late) - two_piece_integral(time, early, late, p.edges[1])
-
-
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def leaving_rates(p, s, where, i):
     begin = where.leaving + 2 * p.cell[i]
     return math.exp(s.theta[begin]), math.exp(s.theta[begin + 1])
@@ -342,8 +359,14 @@ def leaving_log_likelihood(p, s, where, i):
     if kind == LEFT:
         time = s.left[i]
         return math.log(early if time < p.edges[1] else late) - two_piece_integral(time, early, late, p.edges[1])
-    seen = s.times[0, i] if kind == DIED else follow_up(p, s, i) - s.lag[i]
-    return -two_piece_integral(seen, early, late, p.edges[1])
+    return stayed(p, s, where, i, s.times[0, i] if kind == DIED else follow_up(p, s, i) - s.lag[i])
+
+
+@njit(cache=True, nogil=True, inline="always")
+def stayed(p, s, where, i, time):
+    """Log probability that patient i has not left the trial by `time`."""
+    early, late = leaving_rates(p, s, where, i)
+    return -two_piece_integral(time, early, late, p.edges[1])
 
 
 @njit(cache=True, nogil=True)
@@ -378,14 +401,17 @@ def recovery_log_likelihood(p, s, where, i):
 
 
 @njit(cache=True, nogil=True)
-def observe(p, s, where, i):
-    """Day, event and reason of every end point of patient i, and his time to the cutoff."""
+def observe(p, s, where, i, first, last):
+    """Day, event and reason of patient i's end points from `first` to before `last`, and his time to the cutoff.
+
+    Where death is among them, all others follow from it and are observed too.
+    """
     endpoints = s.times.shape[0]
     cutoff = follow_up(p, s, i)
     kind = p.end_kind[i]
     dead = s.times[0, i] <= cutoff and (kind == DIED or (kind == LEFT and s.recovered[i]))
     seen = _observe_death(p, s, i, cutoff, dead)
-    for k in range(1, endpoints):
+    for k in range(max(first, 1), endpoints if first == 0 else last):
         _observe_event(p, s, where, k, i, seen, dead)
     s.day[endpoints, i] = int(cutoff)
     s.event[endpoints, i] = True
@@ -458,7 +484,7 @@ def draw_assessment(p, s, where, k, i, rng):
     """Latent time of end point k, the end of its assessment, and the jitter of its visits, from the prior."""
     arm = p.arm[i]
     amount = rng.standard_exponential() / s.risk[k, i]
-    s.times[k, i] = inverse(amount, s.rate[k, arm], s.cumulative[k, arm], p.edges)
+    s.times[k, i] = inverse(amount, k, arm, s.rate, s.cumulative, p.edges)
     if p.stops[k]:
         early, late = stop_rates(p, s, where, k, i)
         s.stop[k, i] = two_piece_inverse(rng.standard_exponential(), early, late, p.edges[1])
@@ -479,8 +505,7 @@ def draw_end(p, s, where, i, rng):
     dies = -math.expm1(-death_integral(p, s, where, i, cutoff))
     amount = -math.log1p(-rng.random() * dies)
     s.times[0, i] = min(death_inverse(p, s, where, i, amount), cutoff)
-    early, late = leaving_rates(p, s, where, i)
-    return math.log(dies) - two_piece_integral(s.times[0, i], early, late, p.edges[1])
+    return math.log(dies) + stayed(p, s, where, i, s.times[0, i])
 
 
 @njit(cache=True, nogil=True)
@@ -491,9 +516,13 @@ def _draw_contact(p, s, where, i, rng, cutoff):
         s.lag[i] = -mean * math.log1p(rng.random() * math.expm1(-longest / mean))
     else:
         s.lag[i] = rng.random() * min(p.contact[i], longest)
-    early, late = leaving_rates(p, s, where, i)
+    return _alive_weight(p, s, where, i, cutoff)
+
+
+@njit(cache=True, nogil=True)
+def _alive_weight(p, s, where, i, cutoff):
     seen = cutoff - s.lag[i]
-    return -death_integral(p, s, where, i, seen) - two_piece_integral(seen, early, late, p.edges[1])
+    return stayed(p, s, where, i, seen) - death_integral(p, s, where, i, seen)
 
 
 @njit(cache=True, nogil=True)
@@ -512,12 +541,10 @@ def _draw_leaving(p, s, where, i, rng, cutoff):
 def end_log_weight(p, s, where, i):
     """The log weight of the present end of follow-up, as `draw_end` returns it for a new one."""
     kind = p.end_kind[i]
-    early, late = leaving_rates(p, s, where, i)
     if kind == LEFT:
         return -death_integral(p, s, where, i, s.left[i])
     cutoff = follow_up(p, s, i)
     if kind == ALIVE:
-        seen = cutoff - s.lag[i]
-        return -death_integral(p, s, where, i, seen) - two_piece_integral(seen, early, late, p.edges[1])
+        return _alive_weight(p, s, where, i, cutoff)
     dies = -math.expm1(-death_integral(p, s, where, i, cutoff))
-    return math.log(dies) - two_piece_integral(s.times[0, i], early, late, p.edges[1])
+    return math.log(dies) + stayed(p, s, where, i, s.times[0, i])

@@ -55,7 +55,7 @@ def redraw_row(p, s, t, where, i, kappa, rng, b):
     if log_ratio == -math.inf or math.isnan(log_ratio):
         _restore_row(s, i, b)
         return False
-    m.observe(p, s, where, i)
+    m.observe(p, s, where, i, 0, s.times.shape[0])
     return _settle_row(p, s, t, i, log_ratio, kappa, rng, b)
 
 
@@ -237,32 +237,18 @@ def stratum_of(p, s, i):
     return stratum
 
 
-# --- parameters, rows kept ------------------------------------------------------------------
+# --- parameters, rows moving with them ------------------------------------------------------
 
 
 @njit(cache=True, nogil=True)
-def centred(p, s, where, prior, typical, j, step, rng):
-    """Change parameter j while all times stay as they are. What is observed does not change."""
-    before = _terms_of(p, s, where, j)
-    old = s.theta[j]
-    s.theta[j] = old + step * rng.standard_normal()
-    _refresh(p, s, where, typical, j)
-    log_ratio = _terms_of(p, s, where, j) - before + _prior_ratio(prior, j, s.theta[j], old)
-    if log_ratio >= 0.0 or rng.random() < math.exp(log_ratio):
-        return True
-    s.theta[j] = old
-    _refresh(p, s, where, typical, j)
-    return False
-
-
-@njit(cache=True, nogil=True)
-def _prior_ratio(prior, j, new, old):
+def prior_ratio(prior, j, new, old):
+    """Log ratio of the prior densities of parameter j at two values."""
     a, b = (new - prior.mean[j]) / prior.sd[j], (old - prior.mean[j]) / prior.sd[j]
     return 0.5 * (b * b - a * a)
 
 
 @njit(cache=True, nogil=True)
-def _refresh(p, s, where, typical, j):
+def refresh(p, s, where, typical, j):
     """Recompute what depends on parameter j besides the times."""
     if j < where.frailty:
         m.tabulate_hazard(j // where.block, s.theta, where, p.edges, typical, s.rate, s.cumulative)
@@ -271,39 +257,8 @@ def _refresh(p, s, where, typical, j):
             m.set_risk(p, s, where, i)
 
 
-@njit(cache=True, nogil=True)
-def _terms_of(p, s, where, j):
-    """The part of the log likelihood of all rows that depends on parameter j."""
-    endpoints = s.times.shape[0]
-    total = 0.0
-    for i in range(p.arm.size):
-        if j < where.block or j == where.hastening:
-            total += m.death_log_likelihood(p, s, where, i)
-        elif j < where.frailty:
-            total += m.event_log_likelihood(p, s, j // where.block, i)
-        elif j == where.frailty:
-            total += _label_terms(p, s, where, i)
-        elif j < where.stops:
-            k = (j - where.effects) % endpoints
-            total += m.death_log_likelihood(p, s, where, i) if k == 0 else m.event_log_likelihood(p, s, k, i)
-        elif j < where.lag:
-            total += m.stop_log_likelihood(p, s, where, (j - where.stops) // 5, i)
-        elif j < where.recovery:
-            total += m.contact_log_likelihood(p, s, where, i)
-        elif j == where.recovery:
-            total += m.recovery_log_likelihood(p, s, where, i)
-        elif j >= where.leaving:
-            total += m.leaving_log_likelihood(p, s, where, i)
-        elif j >= where.ramp:
-            total += m.entry_log_likelihood(p, s, where, i)
-    return total
-
-
-# --- parameters, rows moving with them ------------------------------------------------------
-
-
 class Snapshot(NamedTuple):
-    """The state's columns that a non-centred move touches, for all patients."""
+    """What a non-centred move touches, for all patients, and the random numbers behind their times."""
 
     times: np.ndarray
     stop: np.ndarray
@@ -311,149 +266,46 @@ class Snapshot(NamedTuple):
     day: np.ndarray
     event: np.ndarray
     reason: np.ndarray
+    order: np.ndarray
+    start: np.ndarray
     distance: np.ndarray
+    events: np.ndarray
+    removed: np.ndarray
     amount: np.ndarray
 
 
-def snapshot(endpoints: int, n: int, analyses: int) -> Snapshot:
+def snapshot(state: m.State, tables: tg.Tables) -> Snapshot:
     """Room for all patients."""
-    return Snapshot(
-        times=np.zeros((endpoints, n)), stop=np.zeros((endpoints, n)), risk=np.zeros((endpoints, n)),
-        day=np.zeros((endpoints + 1, n), np.int64), event=np.zeros((endpoints + 1, n), np.bool_),
-        reason=np.zeros((endpoints + 1, n), np.int64), distance=np.zeros(analyses),
-        amount=np.zeros((endpoints, n)),
-    )  # fmt: skip
+    like = {name: np.empty_like(getattr(state, name)) for name in ("times", "stop", "risk", "day", "event", "reason")}
+    like |= {name: np.empty_like(getattr(tables, name)) for name in ("order", "start", "distance", "events", "removed")}
+    return Snapshot(**like, amount=np.empty_like(state.times))
 
 
 @njit(cache=True, nogil=True)
 def non_centred(p, s, t, where, prior, typical, j, step, kappa, rng, keep):
     """Change parameter j while the random numbers behind the rows stay: the rows move with it."""
-    _keep(s, t, keep)
-    first, last = _hazards_of(s, where, j)
+    first, last = _endpoints_of(s, where, j)
     stops = where.stops <= j < where.lag
-    log_ratio = _amounts(p, s, where, first, last, keep)
+    moving = not stops and j != where.jitter
+    _keep(s, t, keep)
+    log_ratio = 0.0
     if stops:
-        _stop_amounts(p, s, where, (j - where.stops) // 5, keep)
+        _stop_amounts(p, s, where, first, keep.amount[first])
+    if moving:
+        log_ratio = _amounts(p, s, where, first, last, keep.amount)
     old = s.theta[j]
     s.theta[j] = old + step * rng.standard_normal()
-    _refresh(p, s, where, typical, j)
-    log_ratio += _prior_ratio(prior, j, s.theta[j], old) + _times_again(p, s, where, first, last, keep)
+    refresh(p, s, where, typical, j)
+    log_ratio += prior_ratio(prior, j, s.theta[j], old)
     if stops:
-        _stops_again(p, s, where, (j - where.stops) // 5, keep)
-    if not math.isnan(log_ratio):
-        for i in range(p.arm.size):
-            m.observe(p, s, where, i)
-        tg.rebuild(p, s, t)
-        if accepts(log_ratio, keep.distance.sum(), t.distance.sum(), kappa, rng):
-            return True
+        _stops_again(p, s, where, first, keep.amount[first])
+    if moving:
+        log_ratio += _times_again(p, s, where, first, last, keep.amount)
+    if _settle_all(p, s, t, where, first, last, log_ratio, kappa, rng, keep):
+        return True
     s.theta[j] = old
-    _refresh(p, s, where, typical, j)
-    _put_back(s, keep)
-    tg.rebuild(p, s, t)
+    refresh(p, s, where, typical, j)
     return False
-
-
-@njit(cache=True, nogil=True)
-def _keep(s, t, keep):
-    keep.times[:], keep.stop[:], keep.risk[:] = s.times, s.stop, s.risk
-    keep.day[:], keep.event[:], keep.reason[:] = s.day, s.event, s.reason
-    keep.distance[:] = t.distance
-
-
-@njit(cache=True, nogil=True)
-def _put_back(s, keep):
-    s.times[:], s.stop[:], s.risk[:] = keep.times, keep.stop, keep.risk
-    s.day[:], s.event[:], s.reason[:] = keep.day, keep.event, keep.reason
-
-
-@njit(cache=True, nogil=True)
-def _hazards_of(s, where, j):
-    """The end points whose times move with parameter j: from the first to before the last."""
-    endpoints = s.times.shape[0]
-    if j < where.frailty:
-        return j // where.block, j // where.block + 1
-    if j == where.frailty:
-        return 0, endpoints
-    if j == where.hastening:
-        return 0, 1
-    if where.effects <= j < where.stops:
-        k = (j - where.effects) % endpoints
-        return k, k + 1
-    return 0, 0
-
-
-@njit(cache=True, nogil=True)
-def _amounts(p, s, where, first, last, keep):
-    """Cumulative hazards behind the present times; returns minus the log terms that will change."""
-    total = 0.0
-    for i in range(p.arm.size):
-        arm = p.arm[i]
-        for k in range(max(first, 1), last):
-            keep.amount[k, i] = s.risk[k, i] * m.integral(s.times[k, i], s.rate[k, arm], s.cumulative[k, arm], p.edges)
-        if first == 0 and last > 0:
-            keep.amount[0, i] = _death_amount(p, s, where, i)
-            total -= m.end_log_weight(p, s, where, i)
-        elif first <= p.hastening < last:
-            total -= m.death_log_likelihood(p, s, where, i)
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _death_amount(p, s, where, i):
-    """The random number behind a time of death: a share of the chance to die before the cutoff, or an excess."""
-    kind = p.end_kind[i]
-    if kind == DIED:
-        dies = -math.expm1(-m.death_integral(p, s, where, i, m.follow_up(p, s, i)))
-        return -math.expm1(-m.death_integral(p, s, where, i, s.times[0, i])) / dies
-    if kind == LEFT and s.recovered[i]:
-        return m.death_integral(p, s, where, i, s.times[0, i]) - m.death_integral(p, s, where, i, s.left[i])
-    return 0.0
-
-
-@njit(cache=True, nogil=True)
-def _times_again(p, s, where, first, last, keep):
-    """Times from the kept random numbers under the new parameters; returns the log terms that changed."""
-    total = 0.0
-    for i in range(p.arm.size):
-        arm = p.arm[i]
-        for k in range(max(first, 1), last):
-            amount = keep.amount[k, i] / s.risk[k, i]
-            s.times[k, i] = m.inverse(amount, s.rate[k, arm], s.cumulative[k, arm], p.edges)
-        if first == 0 and last > 0:
-            _death_again(p, s, where, i, keep.amount[0, i])
-            total += m.end_log_weight(p, s, where, i)
-        elif first <= p.hastening < last:
-            total += m.death_log_likelihood(p, s, where, i)
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _death_again(p, s, where, i, amount):
-    kind = p.end_kind[i]
-    cutoff = m.follow_up(p, s, i)
-    if kind == DIED:
-        dies = -math.expm1(-m.death_integral(p, s, where, i, cutoff))
-        s.times[0, i] = min(m.death_inverse(p, s, where, i, -math.log1p(-min(amount, 1.0) * dies)), cutoff)
-    elif kind == LEFT and s.recovered[i]:
-        survived = m.death_integral(p, s, where, i, s.left[i])
-        s.times[0, i] = m.death_inverse(p, s, where, i, survived + amount)
-
-
-@njit(cache=True, nogil=True)
-def _stop_amounts(p, s, where, k, keep):
-    for i in range(p.arm.size):
-        early, late = m.stop_rates(p, s, where, k, i)
-        keep.amount[k, i] = m.two_piece_integral(s.stop[k, i], early, late, p.edges[1])
-
-
-@njit(cache=True, nogil=True)
-def _stops_again(p, s, where, k, keep):
-    for i in range(p.arm.size):
-        early, late = m.stop_rates(p, s, where, k, i)
-        s.stop[k, i] = m.two_piece_inverse(keep.amount[k, i], early, late, p.edges[1])
-
-
-# --- the rule for late deaths ---------------------------------------------------------------
 
 
 @njit(cache=True, nogil=True)
@@ -465,12 +317,149 @@ def change_rule(p, s, t, where, kappa, rng, keep):
     _keep(s, t, keep)
     old = s.rule[0]
     s.rule[0] = (old + 1 + int(rng.random() * (rules - 1))) % rules
-    for i in range(p.arm.size):
-        m.observe(p, s, where, i)
-    tg.rebuild(p, s, t)
-    if accepts(0.0, keep.distance.sum(), t.distance.sum(), kappa, rng):
+    if _settle_all(p, s, t, where, 1, s.times.shape[0], 0.0, kappa, rng, keep):
         return True
     s.rule[0] = old
-    _put_back(s, keep)
-    tg.rebuild(p, s, t)
     return False
+
+
+@njit(cache=True, nogil=True)
+def _settle_all(p, s, t, where, first, last, log_ratio, kappa, rng, keep):
+    """Observe the end points from `first` to before `last` anew and accept, or put every row back."""
+    if not math.isnan(log_ratio):
+        for i in range(p.arm.size):
+            m.observe(p, s, where, i, first, last)
+        tg.rebuild(p, s, t, first, s.times.shape[0] if first == 0 else last)
+        if accepts(log_ratio, keep.distance.sum(), t.distance.sum(), kappa, rng):
+            return True
+    _put_back(s, t, keep)
+    return False
+
+
+@njit(cache=True, nogil=True)
+def _keep(s, t, keep):
+    keep.times[:], keep.stop[:], keep.risk[:] = s.times, s.stop, s.risk
+    keep.day[:], keep.event[:], keep.reason[:] = s.day, s.event, s.reason
+    keep.order[:], keep.start[:], keep.distance[:] = t.order, t.start, t.distance
+    keep.events[:], keep.removed[:] = t.events, t.removed
+
+
+@njit(cache=True, nogil=True)
+def _put_back(s, t, keep):
+    s.times[:], s.stop[:], s.risk[:] = keep.times, keep.stop, keep.risk
+    s.day[:], s.event[:], s.reason[:] = keep.day, keep.event, keep.reason
+    t.order[:], t.start[:], t.distance[:] = keep.order, keep.start, keep.distance
+    t.events[:], t.removed[:] = keep.events, keep.removed
+
+
+@njit(cache=True, nogil=True)
+def _endpoints_of(s, where, j):
+    """The end points whose rows move with parameter j: from the first to before the last."""
+    endpoints = s.times.shape[0]
+    if j < where.frailty:
+        return j // where.block, j // where.block + 1
+    if j == where.frailty:
+        return 0, endpoints
+    if j == where.hastening:
+        return 0, 1
+    if j < where.stops:
+        k = (j - where.effects) % endpoints
+        return k, k + 1
+    if j < where.lag:
+        k = (j - where.stops) // 5
+        return k, k + 1
+    return 1, endpoints
+
+
+@njit(cache=True, nogil=True)
+def _amounts(p, s, where, first, last, amount):
+    """Cumulative hazards behind the present times into `amount`; returns minus the log terms that will change."""
+    arm, risk, times = p.arm, s.risk, s.times
+    rate, cumulative, edges = s.rate, s.cumulative, p.edges
+    for k in range(max(first, 1), last):
+        for i in range(arm.size):
+            amount[k, i] = risk[k, i] * m.integral(times[k, i], k, arm[i], rate, cumulative, edges)
+    if first == 0:
+        return -_death_amounts(p, s, where, amount[0])
+    return -_deaths_given(p, s, where) if first <= p.hastening < last else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _times_again(p, s, where, first, last, amount):
+    """Times from the kept random numbers under the new parameters; returns the log terms that changed."""
+    arm, risk, times = p.arm, s.risk, s.times
+    rate, cumulative, edges = s.rate, s.cumulative, p.edges
+    for k in range(max(first, 1), last):
+        for i in range(arm.size):
+            times[k, i] = m.inverse(amount[k, i] / risk[k, i], k, arm[i], rate, cumulative, edges)
+    if first == 0:
+        return _deaths_again(p, s, where, amount[0])
+    return _deaths_given(p, s, where) if first <= p.hastening < last else 0.0
+
+
+@njit(cache=True, nogil=True)
+def _deaths_given(p, s, where):
+    """Log likelihood of all deaths, the times being what they are."""
+    total = 0.0
+    for i in range(p.arm.size):
+        total += m.death_log_likelihood(p, s, where, i)
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _death_amounts(p, s, where, amount):
+    """The random number behind each death: a share of the chance to die before the cutoff, or an excess of hazard.
+
+    Returns the log weight of all ends of follow-up that `_deaths_again` compares with.
+    """
+    total = 0.0
+    for i in range(p.arm.size):
+        kind = p.end_kind[i]
+        if kind == DIED:
+            dies = -math.expm1(-m.death_integral(p, s, where, i, m.follow_up(p, s, i)))
+            amount[i] = -math.expm1(-m.death_integral(p, s, where, i, s.times[0, i])) / dies
+            total += math.log(dies) + m.stayed(p, s, where, i, s.times[0, i])
+        elif kind == LEFT:
+            survived = m.death_integral(p, s, where, i, s.left[i])
+            total -= survived
+            if s.recovered[i]:
+                amount[i] = m.death_integral(p, s, where, i, s.times[0, i]) - survived
+        else:
+            total -= m.death_integral(p, s, where, i, m.follow_up(p, s, i) - s.lag[i])
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _deaths_again(p, s, where, amount):
+    """Times of death from the kept random numbers under the new parameters; returns the new log weight."""
+    total = 0.0
+    for i in range(p.arm.size):
+        kind = p.end_kind[i]
+        if kind == DIED:
+            cutoff = m.follow_up(p, s, i)
+            dies = -math.expm1(-m.death_integral(p, s, where, i, cutoff))
+            hazard = -math.log1p(-min(amount[i], 1.0) * dies)
+            s.times[0, i] = min(m.death_inverse(p, s, where, i, hazard), cutoff)
+            total += math.log(dies) + m.stayed(p, s, where, i, s.times[0, i])
+        elif kind == LEFT:
+            survived = m.death_integral(p, s, where, i, s.left[i])
+            total -= survived
+            if s.recovered[i]:
+                s.times[0, i] = m.death_inverse(p, s, where, i, survived + amount[i])
+        else:
+            total -= m.death_integral(p, s, where, i, m.follow_up(p, s, i) - s.lag[i])
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _stop_amounts(p, s, where, k, amount):
+    for i in range(p.arm.size):
+        early, late = m.stop_rates(p, s, where, k, i)
+        amount[i] = m.two_piece_integral(s.stop[k, i], early, late, p.edges[1])
+
+
+@njit(cache=True, nogil=True)
+def _stops_again(p, s, where, k, amount):
+    for i in range(p.arm.size):
+        early, late = m.stop_rates(p, s, where, k, i)
+        s.stop[k, i] = m.two_piece_inverse(amount[i], early, late, p.edges[1])

@@ -16,7 +16,7 @@ name                                      quantity
 <P>.<pop>.hazard_ratio_unstratified       Cox model without strata
 <P>.<pop>.log_rank_chi_square             stratified log-rank test
 <P>.<pop>.ph_p                            proportional hazards: P value, time by the pooled curve (`km`)
-<P>.<pop>.ph_slope                        change of the log hazard ratio from the pooled curve's start to its foot
+<P>.<pop>.ph_slope                        log hazard ratio at the foot of that curve less the one at its start
 
 The horizon is fixed by the design, so that it is the same for all cohorts: see `horizon`. A
 value is NaN where a cohort does not define it, for example where a curve ends before the
@@ -152,7 +152,7 @@ class ReconstructionRange:
 
     @property
     def coverage_of_extremes(self) -> float:
-        """The chance that the next cohort, drawn like these, lies between `lowest` and `highest`: (m-1)/(m+1)."""
+        """The chance that one more cohort lies between `lowest` and `highest`: (m-1)/(m+1)."""
         return max(self.members - 1, 0) / (self.members + 1)
 
     def __str__(self) -> str:

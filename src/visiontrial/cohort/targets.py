@@ -61,14 +61,16 @@ def allocate(problem: Problem, strata: int, days: int) -> Tables:
 
 
 @njit(cache=True, nogil=True)
-def rebuild(p, s, t):
-    """Fill the tables of all analyses from the rows, and measure all distances."""
+def rebuild(p, s, t, first, last):
+    """Fill the tables of the analyses of end points from `first` to before `last`, and measure their distances."""
     strata = t.start.shape[1] - 1
     last_day = t.events.shape[2] - 1
-    t.events[:] = 0
-    t.removed[:] = 0
     for a in range(p.endpoint.size):
         k = p.endpoint[a]
+        if k < first or k >= last:
+            continue
+        t.events[a] = 0
+        t.removed[a] = 0
         for i in range(p.arm.size):
             if p.member[a, i]:
                 t.removed[a, p.arm[i], s.day[k, i]] += 1
@@ -169,7 +171,7 @@ def _fit(p, s, t, a):
     size = t.start[a, t.start.shape[1] - 1]
     filled = tabulate_events(t.order[a, :size], s.day[k], s.event[k], p.arm, s.stratum, t.records)
     beginning = t.estimate[a] if math.isfinite(t.estimate[a]) else 0.0
-    estimate, error = fit_cox(t.records[:filled], beginning, True, 1e-9)
+    estimate, error = fit_cox(t.records[:filled], beginning, True, 1e-7)
     t.estimate[a] = estimate
     return estimate, error
 

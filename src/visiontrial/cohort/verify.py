@@ -85,7 +85,8 @@ class Analyses:
     def _outcomes(self, paramcd: str, population: str) -> survival.Outcomes:
         """Outcomes in a population, in strata by the combination of the factors that stratify."""
         if paramcd not in self._times:
-            raise KeyError(f"ADTTE has no rows of {paramcd}; it has {sorted(self._times)}")
+            has = sorted(self._times)
+            raise survival.UnusableOutcomes(f"ADTTE has no rows of {paramcd}; it has {has}")
         chosen = self._patients.loc[in_population(self.trial, self._patients, population)]
         rows = chosen.join(self._times[paramcd], how="inner")
         factors = [factor_column(factor.name) for factor in self.trial.factors if factor.stratifies]
@@ -115,7 +116,7 @@ class Analyses:
 def population_flag(trial: Trial, population: str) -> str:
     """The ADSL column that flags a population: ITTFL for the first, else its name (pfs_set: PFSSETFL)."""
     if population not in trial.populations:
-        raise KeyError(f"{population} is no population of {trial.name}; it has {list(trial.populations)}")
+        raise ValueError(f"{population} is no population of {trial.name}; it has {list(trial.populations)}")
     first = next(iter(trial.populations))
     return "ITTFL" if population == first else population.replace("_", "").upper() + "FL"
 
