@@ -129,34 +129,44 @@ def _hazard_likelihood(s, where, k, scratch):
 
 
 @njit(cache=True, nogil=True)
-def _amount(p, s, where, k, i):
-    """Cumulative hazard that patient i went through for end point k, and whether the event happened."""
-    if k:
-        arm = p.arm[i]
-        return s.risk[k, i] * m.integral(s.times[k, i], k, arm, s.rate, s.cumulative, p.edges), True
-    until, happens = m.known_until(p, s, i)
-    return m.death_integral(p, s, where, i, until), happens
+def _amounts(p, s, where, k, amount, happens):
+    """Cumulative hazard that each patient went through for end point k, and whether the event happened."""
+    arm, edges, hastening = p.arm, p.edges, p.hastening
+    times, risk, rate, cumulative = s.times, s.risk, s.rate, s.cumulative
+    factor = math.exp(s.theta[where.hastening])
+    for i in range(arm.size):
+        if k:
+            amount[i] = risk[k, i] * m.integral(times[k, i], k, arm[i], rate, cumulative, edges)
+            happens[i] = True
+        else:
+            until, dies = m.known_until(p, s, i)
+            turn = times[hastening, i] if hastening >= 0 else math.inf
+            amount[i] = risk[0, i] * m.hastened_integral(until, turn, factor, arm[i], rate, cumulative, edges)
+            happens[i] = dies
 
 
 @njit(cache=True, nogil=True)
 def _effects(p, s, where, prior, k, steps, counts, rng, adapt):
-    endpoints = s.times.shape[0]
-    for f in range(s.labels.shape[1]):
+    labels, risk = s.labels, s.risk
+    endpoints, n = s.times.shape
+    amount, happens = np.zeros(n), np.zeros(n, np.bool_)
+    _amounts(p, s, where, k, amount, happens)
+    for f in range(labels.shape[1]):
         j = where.effects + f * endpoints + k
-        happened, amount = 0.0, 0.0
-        for i in range(p.arm.size):
-            if s.labels[i, f]:
-                here, happens = _amount(p, s, where, k, i)
-                amount += here
-                happened += happens
+        happened, total = 0.0, 0.0
+        for i in range(n):
+            if labels[i, f]:
+                total += amount[i]
+                happened += happens[i]
         old = s.theta[j]
         change = steps[j] * rng.standard_normal()
         s.theta[j] = old + change
-        log_ratio = change * happened - math.expm1(change) * amount
+        log_ratio = change * happened - math.expm1(change) * total
         if _decide(log_ratio + prior_ratio(prior, j, s.theta[j], old), j, steps, counts, rng, adapt):
-            for i in range(p.arm.size):
-                if s.labels[i, f]:
-                    s.risk[k, i] *= math.exp(change)
+            for i in range(n):
+                if labels[i, f]:
+                    risk[k, i] *= math.exp(change)
+                    amount[i] *= math.exp(change)
         else:
             s.theta[j] = old
 
@@ -166,15 +176,17 @@ def _frailty(p, s, where, prior, typical, steps, counts, rng, adapt):
     j = where.frailty
     if not prior.active[j]:
         return
+    deviate = s.deviate
     old = s.theta[j]
     new = old + steps[j] * rng.standard_normal()
     change = abs(new) - abs(old)
     log_ratio = prior_ratio(prior, j, new, old)
+    amount, happens = np.zeros(deviate.size), np.zeros(deviate.size, np.bool_)
     for k in range(s.times.shape[0]):
-        for i in range(p.arm.size):
-            amount, happens = _amount(p, s, where, k, i)
-            shift = change * s.deviate[i]
-            log_ratio += (shift if happens else 0.0) - math.expm1(shift) * amount
+        _amounts(p, s, where, k, amount, happens)
+        for i in range(deviate.size):
+            shift = change * deviate[i]
+            log_ratio += (shift if happens[i] else 0.0) - math.expm1(shift) * amount[i]
     if _decide(log_ratio, j, steps, counts, rng, adapt):
         s.theta[j] = new
         refresh(p, s, where, typical, j)

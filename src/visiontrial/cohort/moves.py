@@ -397,12 +397,27 @@ def _times_again(p, s, where, first, last, amount):
     return _deaths_given(p, s, where) if first <= p.hastening < last else 0.0
 
 
+# Arrays are taken out of the tuples before a loop: inside it every `s.times` would be counted anew.
+
+
 @njit(cache=True, nogil=True)
 def _deaths_given(p, s, where):
     """Log likelihood of all deaths, the times being what they are."""
+    kind, arm, edges, hastening = p.end_kind, p.arm, p.edges, p.hastening
+    times, risk, rate, cumulative = s.times, s.risk, s.rate, s.cumulative
+    left, lag, entry, recovered = s.left, s.lag, s.entry, s.recovered
+    last = p.cutoff + 1.0
+    shift = s.theta[where.hastening]
+    factor = math.exp(shift)
     total = 0.0
-    for i in range(p.arm.size):
-        total += m.death_log_likelihood(p, s, where, i)
+    for i in range(arm.size):
+        dies = kind[i] == DIED or (kind[i] == LEFT and recovered[i])
+        until = times[0, i] if dies else (left[i] if kind[i] == LEFT else last - entry[i] - lag[i])
+        turn = times[hastening, i] if hastening >= 0 else math.inf
+        total -= risk[0, i] * m.hastened_integral(until, turn, factor, arm[i], rate, cumulative, edges)
+        if dies:
+            total += math.log(rate[0, arm[i], m.piece_of(until, edges)] * risk[0, i])
+            total += shift if turn < until else 0.0
     return total
 
 
@@ -412,42 +427,58 @@ def _death_amounts(p, s, where, amount):
 
     Returns the log weight of all ends of follow-up that `_deaths_again` compares with.
     """
+    kind, arm, edges, hastening = p.end_kind, p.arm, p.edges, p.hastening
+    times, risk, rate, cumulative = s.times, s.risk, s.rate, s.cumulative
+    left, lag, entry, recovered = s.left, s.lag, s.entry, s.recovered
+    last = p.cutoff + 1.0
+    factor = math.exp(s.theta[where.hastening])
     total = 0.0
-    for i in range(p.arm.size):
-        kind = p.end_kind[i]
-        if kind == DIED:
-            dies = -math.expm1(-m.death_integral(p, s, where, i, m.follow_up(p, s, i)))
-            amount[i] = -math.expm1(-m.death_integral(p, s, where, i, s.times[0, i])) / dies
-            total += math.log(dies) + m.stayed(p, s, where, i, s.times[0, i])
-        elif kind == LEFT:
-            survived = m.death_integral(p, s, where, i, s.left[i])
+    for i in range(arm.size):
+        turn = times[hastening, i] if hastening >= 0 else math.inf
+        known = left[i] if kind[i] == LEFT else last - entry[i] - (lag[i] if kind[i] == ALIVE else 0.0)
+        survived = risk[0, i] * m.hastened_integral(known, turn, factor, arm[i], rate, cumulative, edges)
+        if kind[i] == ALIVE or (kind[i] == LEFT and not recovered[i]):
             total -= survived
-            if s.recovered[i]:
-                amount[i] = m.death_integral(p, s, where, i, s.times[0, i]) - survived
+            continue
+        hazard = risk[0, i] * m.hastened_integral(times[0, i], turn, factor, arm[i], rate, cumulative, edges)
+        if kind[i] == DIED:
+            dies = -math.expm1(-survived)
+            amount[i] = -math.expm1(-hazard) / dies
+            total += math.log(dies) + m.stayed(p, s, where, i, times[0, i])
         else:
-            total -= m.death_integral(p, s, where, i, m.follow_up(p, s, i) - s.lag[i])
+            amount[i] = hazard - survived
+            total -= survived
     return total
 
 
 @njit(cache=True, nogil=True)
 def _deaths_again(p, s, where, amount):
     """Times of death from the kept random numbers under the new parameters; returns the new log weight."""
+    kind, arm, edges, hastening = p.end_kind, p.arm, p.edges, p.hastening
+    times, risk, rate, cumulative = s.times, s.risk, s.rate, s.cumulative
+    left, lag, entry, recovered = s.left, s.lag, s.entry, s.recovered
+    last = p.cutoff + 1.0
+    factor = math.exp(s.theta[where.hastening])
     total = 0.0
-    for i in range(p.arm.size):
-        kind = p.end_kind[i]
-        if kind == DIED:
-            cutoff = m.follow_up(p, s, i)
-            dies = -math.expm1(-m.death_integral(p, s, where, i, cutoff))
-            hazard = -math.log1p(-min(amount[i], 1.0) * dies)
-            s.times[0, i] = min(m.death_inverse(p, s, where, i, hazard), cutoff)
-            total += math.log(dies) + m.stayed(p, s, where, i, s.times[0, i])
-        elif kind == LEFT:
-            survived = m.death_integral(p, s, where, i, s.left[i])
+    for i in range(arm.size):
+        turn = times[hastening, i] if hastening >= 0 else math.inf
+        known = left[i] if kind[i] == LEFT else last - entry[i] - (lag[i] if kind[i] == ALIVE else 0.0)
+        survived = risk[0, i] * m.hastened_integral(known, turn, factor, arm[i], rate, cumulative, edges)
+        if kind[i] == ALIVE or (kind[i] == LEFT and not recovered[i]):
             total -= survived
-            if s.recovered[i]:
-                s.times[0, i] = m.death_inverse(p, s, where, i, survived + amount[i])
+            continue
+        if kind[i] == DIED:
+            dies = -math.expm1(-survived)
+            hazard = -math.log1p(-min(amount[i], 1.0) * dies)
         else:
-            total -= m.death_integral(p, s, where, i, m.follow_up(p, s, i) - s.lag[i])
+            hazard = survived + amount[i]
+        time = m.hastened_inverse(hazard / risk[0, i], turn, factor, arm[i], rate, cumulative, edges)
+        if kind[i] == DIED:
+            times[0, i] = min(time, known)
+            total += math.log(dies) + m.stayed(p, s, where, i, times[0, i])
+        else:
+            times[0, i] = time
+            total -= survived
     return total
 
 

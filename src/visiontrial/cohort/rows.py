@@ -86,8 +86,8 @@ def _reasons(trial, fixed, state, end_state, k, rng) -> np.ndarray:
     words = {
         model.OWN_EVENT: endpoint.event,
         model.DEATH: death.event,
-        model.AT_CUTOFF: "Data cutoff",
-        model.VITAL_STATUS_LEARNED: "Data cutoff, vital status learned after leaving the trial",
+        model.AT_CUTOFF: "Alive at last contact before data cutoff",
+        model.VITAL_STATUS_LEARNED: "Alive at data cutoff, learned after leaving the trial",
         model.DEATH_TOO_LATE: "" if math.isinf(window) else f"Death more than {window:g} days after last assessment",
     }
     text = np.array([words.get(r, "") for r in state.reason[k]], dtype=object)
