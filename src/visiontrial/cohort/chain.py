@@ -31,10 +31,10 @@ class Settings:
     `single_shape`: Weibull hazards with a constant hazard ratio and no frailty, for comparison.
     """
 
-    soft_sweeps: int = 300
+    soft_sweeps: int = 250
     hard_sweeps: int = 100
     penalty: float = 0.05
-    growth: float = 1.05
+    growth: float = 1.08
     record_every: int = 2
     single_shape: bool = False
 
@@ -161,8 +161,9 @@ def _search(p, s, t, where, prior, typical, rng, room, trace, counts, soft_sweep
         if sweep % every == 0:
             _record(p, s, t, where, trace[recorded])
             recorded += 1
+    t.tolerance[0] = targets.FINAL
     targets.rebuild(p, s, t, 0, everything)
-    return soft, recorded
+    return soft, recorded if t.distance.sum() == 0.0 else -1
 
 
 @njit(cache=True, nogil=True)

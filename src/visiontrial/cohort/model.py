@@ -502,9 +502,10 @@ def draw_end(p, s, where, i, rng):
         return _draw_contact(p, s, where, i, rng, cutoff)
     if kind == LEFT:
         return _draw_leaving(p, s, where, i, rng, cutoff)
-    dies = -math.expm1(-death_integral(p, s, where, i, cutoff))
+    latest = min(cutoff, p.latest_death[i])
+    dies = -math.expm1(-death_integral(p, s, where, i, latest))
     amount = -math.log1p(-rng.random() * dies)
-    s.times[0, i] = min(death_inverse(p, s, where, i, amount), cutoff)
+    s.times[0, i] = min(death_inverse(p, s, where, i, amount), latest)
     return math.log(dies) + stayed(p, s, where, i, s.times[0, i])
 
 
@@ -546,5 +547,5 @@ def end_log_weight(p, s, where, i):
     cutoff = follow_up(p, s, i)
     if kind == ALIVE:
         return _alive_weight(p, s, where, i, cutoff)
-    dies = -math.expm1(-death_integral(p, s, where, i, cutoff))
+    dies = -math.expm1(-death_integral(p, s, where, i, min(cutoff, p.latest_death[i])))
     return math.log(dies) + stayed(p, s, where, i, s.times[0, i])

@@ -430,12 +430,14 @@ def _death_amounts(p, s, where, amount):
     kind, arm, edges, hastening = p.end_kind, p.arm, p.edges, p.hastening
     times, risk, rate, cumulative = s.times, s.risk, s.rate, s.cumulative
     left, lag, entry, recovered = s.left, s.lag, s.entry, s.recovered
+    latest_death = p.latest_death
     last = p.cutoff + 1.0
     factor = math.exp(s.theta[where.hastening])
     total = 0.0
     for i in range(arm.size):
         turn = times[hastening, i] if hastening >= 0 else math.inf
         known = left[i] if kind[i] == LEFT else last - entry[i] - (lag[i] if kind[i] == ALIVE else 0.0)
+        known = min(known, latest_death[i])
         survived = risk[0, i] * m.hastened_integral(known, turn, factor, arm[i], rate, cumulative, edges)
         if kind[i] == ALIVE or (kind[i] == LEFT and not recovered[i]):
             total -= survived
@@ -457,12 +459,14 @@ def _deaths_again(p, s, where, amount):
     kind, arm, edges, hastening = p.end_kind, p.arm, p.edges, p.hastening
     times, risk, rate, cumulative = s.times, s.risk, s.rate, s.cumulative
     left, lag, entry, recovered = s.left, s.lag, s.entry, s.recovered
+    latest_death = p.latest_death
     last = p.cutoff + 1.0
     factor = math.exp(s.theta[where.hastening])
     total = 0.0
     for i in range(arm.size):
         turn = times[hastening, i] if hastening >= 0 else math.inf
         known = left[i] if kind[i] == LEFT else last - entry[i] - (lag[i] if kind[i] == ALIVE else 0.0)
+        known = min(known, latest_death[i])
         survived = risk[0, i] * m.hastened_integral(known, turn, factor, arm[i], rate, cumulative, edges)
         if kind[i] == ALIVE or (kind[i] == LEFT and not recovered[i]):
             total -= survived

@@ -30,7 +30,7 @@ class Problem(NamedTuple):
     """The fixed part of a search. n patients, K end points, F factors, A analyses, T targets.
 
     Patients: `arm`, `period`, `cell`, `end_kind` (n), `contact` (n, days; -1 unknown), `recoverable`,
-    `untreated` (n). `first_day`, `last_day` (n): the window of randomization in days from the
+    `untreated` (n); `latest_death` (n, days): of those who died before treatment. `first_day`, `last_day` (n): the window of randomization in days from the
     trial's first day; `cutoff` in the same days. Factors: `labels` (n, F), `stratifies` (F).
     End points: `visits` (K, V) padded with infinity, `visited`, `stops` (K), `hastening` (index or -1).
     Analyses: `endpoint` (A; K stands for the time to the cutoff), `member` (A, n).
@@ -44,6 +44,7 @@ class Problem(NamedTuple):
     contact: np.ndarray
     recoverable: np.ndarray
     untreated: np.ndarray
+    latest_death: np.ndarray
     first_day: np.ndarray
     last_day: np.ndarray
     cutoff: float
@@ -83,6 +84,7 @@ def compile_trial(trial: Trial, rng: np.random.Generator) -> tuple[Problem, np.n
     states = trial.end_states
     end_kind = np.array([kinds[states[s].kind] for s in state])
     first, last = _windows(trial, period, rng)
+    untreated, latest_death = _untreated(trial, cell, state, rng)
     analyses = _analyses(trial)
     used = [t for t in trial.targets if t.role == "target"]
     problem = Problem(
@@ -92,7 +94,8 @@ def compile_trial(trial: Trial, rng: np.random.Generator) -> tuple[Problem, np.n
         end_kind=end_kind,
         contact=np.array([UNKNOWN_CONTACT if states[s].contact is None else states[s].contact for s in state]),
         recoverable=np.array([states[s].recoverable for s in state]),
-        untreated=_untreated(trial, cell, end_kind, rng),
+        untreated=untreated,
+        latest_death=latest_death,
         first_day=first,
         last_day=last,
         cutoff=float((trial.cutoff - trial.periods[0].first).days),
@@ -165,21 +168,44 @@ def _windows(trial: Trial, period: np.ndarray, rng: np.random.Generator) -> tupl
     return first, last
 
 
-def _untreated(trial: Trial, cell: np.ndarray, end_kind: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Who never received the assigned treatment: drawn within the cell, those who left five times as likely."""
-    untreated = np.zeros(cell.size, dtype=np.bool_)
+def _untreated(trial, cell, state, rng) -> tuple[np.ndarray, np.ndarray]:
+    """Who never received the assigned treatment, and by which day of follow-up such patients who died did so.
+
+    Drawn within the cell; those who left the trial are five times as likely as those who stayed.
+    """
+    untreated, latest_death = np.zeros(cell.size, dtype=np.bool_), np.full(cell.size, np.inf)
     for index, name in enumerate(trial.cells):
         rows = np.flatnonzero(cell == index)
-        number = 0 if trial.untreated is None else trial.untreated.get(name, 0)
-        weight = np.where(end_kind[rows] == LEFT, 5.0, 1.0)
-        untreated[rng.choice(rows, number, replace=False, p=weight / weight.sum())] = True
-    return untreated
+        states = [trial.end_states[s] for s in state[rows]]
+        deaths = _count(trial.untreated_deaths, name)
+        died = rows[[s.kind == "died" for s in states]]
+        early = rng.choice(died, deaths, replace=False)
+        latest_death[early] = trial.untreated_death_within
+        weight = np.array([0.0 if s.treated else 5.0 if s.kind == "left" else 1.0 for s in states])
+        weight[np.isin(rows, early)] = 0.0
+        others = rng.choice(rows, _count(trial.untreated, name) - deaths, replace=False, p=weight / weight.sum())
+        untreated[early] = untreated[others] = True
+    return untreated, latest_death
+
+
+def _count(counts, cell) -> int:
+    return 0 if counts is None else counts.get(cell, 0)
+
+
+def _share(factor, rng: np.random.Generator) -> float:
+    """A share of the second level from its prior, kept under the factor's bound; 0 where counts are known."""
+    if factor.share is None:
+        return 0.0
+    while True:
+        share = 1 / (1 + math.exp(-rng.normal(factor.share.mean, factor.share.sd)))
+        if share < factor.share_below:
+            return share
 
 
 def _labels(trial: Trial, cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     labels = np.zeros((cell.size, len(trial.factors)), dtype=np.int64)
     for column, factor in enumerate(trial.factors):
-        share = None if factor.share is None else 1 / (1 + math.exp(-rng.normal(factor.share.mean, factor.share.sd)))
+        share = _share(factor, rng)
         for index, name in enumerate(trial.cells):
             rows = np.flatnonzero(cell == index)
             number = factor.counts[name] if factor.counts is not None else round(share * rows.size)

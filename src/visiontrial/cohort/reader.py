@@ -54,7 +54,7 @@ TARGET_COLUMNS = (
 
 TRIAL_KEYS = (
     "name", "identifier", "numbers", "facts", "cutoff", "late_deaths", "arms", "periods", "populations",
-    "randomized", "untreated", "end_states", "factors", "endpoints",
+    "randomized", "untreated", "untreated_deaths", "untreated_death_within", "end_states", "factors", "endpoints",
 )  # fmt: skip
 
 ALL_ARMS = "all"
@@ -89,6 +89,7 @@ def read(folder: Path) -> Trial:
     for period in periods:
         if not any(randomized[arm.name, period.name] for arm in arms):
             raise keys.error("randomized", f"nobody in period {period.name}: remove the period")
+    untreated = counting.part_of(randomized, keys.table("untreated")) if "untreated" in keys else None
     endpoints = _endpoints(keys, longest_followup=(cutoff - periods[0].first).days + 1)
     return Trial(
         name=keys.text("name"),
@@ -98,13 +99,25 @@ def read(folder: Path) -> Trial:
         populations=populations,
         cutoff=cutoff,
         randomized=randomized,
-        untreated=counting.part_of(randomized, keys.table("untreated")) if "untreated" in keys else None,
+        untreated=untreated,
+        untreated_deaths=_untreated_deaths(keys, counting, untreated),
+        untreated_death_within=keys.positive("untreated_death_within")
+        if "untreated_death_within" in keys
+        else Trial.untreated_death_within,
         end_states=_end_states(keys, counting, randomized),
         factors=_factors(keys, counting, randomized),
         endpoints=endpoints,
         late_deaths=_late_deaths(keys),
         targets=_targets(Path(folder) / TARGETS_FILE, references, arms, populations, endpoints),
     )
+
+
+def _untreated_deaths(keys: Keys, counting: _Counting, untreated: Mapping[Cell, int] | None):
+    if "untreated_deaths" not in keys:
+        return None
+    if untreated is None:
+        raise keys.error("untreated_deaths", "needs the table untreated, of which they are a part: add it")
+    return counting.part_of(untreated, keys.table("untreated_deaths"))
 
 
 def _toml(path: Path) -> dict:
@@ -319,7 +332,7 @@ def _end_states(keys: Keys, counting: _Counting, randomized: Mapping[Cell, int])
 
 
 def _end_state(table: Keys, counting: _Counting) -> EndState:
-    table.only("name", "label", "kind", "counts", "contact", "recoverable")
+    table.only("name", "label", "kind", "counts", "contact", "recoverable", "treated")
     kind = table.one_of("kind", KINDS)
     for key, of in (("contact", "alive"), ("recoverable", "left")):
         if key in table and kind != of:
@@ -331,6 +344,7 @@ def _end_state(table: Keys, counting: _Counting) -> EndState:
         counts=counting.per_cell(table.table("counts")),
         contact=table.positive("contact") if "contact" in table else None,
         recoverable=table.flag("recoverable"),
+        treated=table.flag("treated"),
     )
 
 
@@ -356,6 +370,7 @@ def _factor(table: Keys, counting: _Counting, randomized: Mapping[Cell, int]) ->
         effect=_normal(table.table("effect")),
         counts=counting.part_of(randomized, table.table("counts")) if "counts" in table else None,
         share=_share(table.table("share")) if "share" in table else None,
+        share_below=_share_below(table.table("share")) if "share" in table else 1.0,
         stratifies=table.flag("stratifies") if "stratifies" in table else True,
     )
 
@@ -366,11 +381,20 @@ def _normal(table: Keys) -> Normal:
 
 
 def _share(table: Keys) -> Normal:
-    table.only("centre", "logit_sd")
+    table.only("centre", "logit_sd", "below")
     centre = table.number("centre")
     if not 0 < centre < 1:
         raise table.error("centre", f"{centre:g} is no share: write one between 0 and 1")
     return Normal(math.log(centre / (1 - centre)), table.positive("logit_sd"))
+
+
+def _share_below(table: Keys) -> float:
+    if "below" not in table:
+        return 1.0
+    below = table.number("below")
+    if not table.number("centre") < below <= 1:
+        raise table.error("below", f"{below:g} must lie above centre and be at most 1: correct it")
+    return below
 
 
 # --- end points ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from visiontrial.cohort import model
-from visiontrial.cohort.problem import Problem
+from visiontrial.cohort.problem import DIED, LEFT, Problem
 from visiontrial.cohort.specification import Trial
 
 ITT_FLAG = "ITTFL"
@@ -62,9 +62,17 @@ def _subjects(trial, fixed, state, end_state, order) -> pd.DataFrame:
     table["UNTRTFL"] = np.where(fixed.untreated[order], "Y", "N")
     last, death = state.day[0][order], state.event[0][order]
     ended = table["RANDDT"] + pd.to_timedelta(last - 1, unit="D")
+    table["EOSDT"] = table["RANDDT"] + pd.to_timedelta(_followed(fixed, state)[order] - 1, unit="D")
     table["LSTALVDT"] = ended
     table["DTHDT"] = ended.where(death)
     return table
+
+
+def _followed(fixed, state) -> np.ndarray:
+    """Day of follow-up on which the trial itself last knew of each patient: death, leaving or last contact."""
+    alive = fixed.cutoff - state.entry + 1.0 - state.lag
+    seen = np.select([fixed.end_kind == DIED, fixed.end_kind == LEFT], [state.times[0], state.left], alive)
+    return np.maximum(np.ceil(seen), 1).astype(np.int64)
 
 
 def _endpoint(trial, fixed, state, end_state, order, k, rng) -> pd.DataFrame:

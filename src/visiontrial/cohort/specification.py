@@ -56,6 +56,7 @@ class EndState:
     cutoff (uniform), or `None` where it is unknown and the engine estimates its mean per arm.
     `recoverable`, for `left` only: whether vital status may have been learned afterwards, from
     public records for example; then a death up to the cutoff counts in overall survival.
+    `treated`: only patients who received the assigned treatment can be in this state.
     """
 
     name: str
@@ -64,6 +65,7 @@ class EndState:
     counts: Mapping[Cell, int]
     contact: float | None = None
     recoverable: bool = False
+    treated: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Factor:
     """A stratification factor with two levels; the second is the one that counts and effects speak of.
 
     Either `counts` gives the number of patients at the second level per cell, or `share` is a
-    prior on the logit of their share, then alike in all cells up to rounding.
+    prior on the logit of their share, then alike in all cells up to rounding and under `share_below`.
     `effect`: prior of the log hazard ratio of the second level against the first, for every end
     point. `stratifies`: whether the stratified analyses use it.
     """
@@ -90,6 +92,7 @@ class Factor:
     effect: Normal
     counts: Mapping[Cell, int] | None = None
     share: Normal | None = None
+    share_below: float = 1.0
     stratifies: bool = True
 
 
@@ -158,7 +161,8 @@ class Trial:
 
     `populations` maps a name to the periods it is made of; it always holds `all`-encompassing one
     first. `randomized` is the number of patients per cell, `untreated` of those who never
-    received the assigned treatment.
+    received the assigned treatment and `untreated_deaths` of those among them who died instead,
+    within `untreated_death_within` days.
     `late_deaths`: the rules to consider for deaths long after the last assessment of an end
     point other than death: "count" (every known death counts) and/or a number of days after
     the last assessment from which they no longer count. With several the engine treats the
@@ -176,6 +180,8 @@ class Trial:
     targets: tuple[Target, ...]
     factors: tuple[Factor, ...] = ()
     untreated: Mapping[Cell, int] | None = None
+    untreated_deaths: Mapping[Cell, int] | None = None
+    untreated_death_within: float = 42.0
     late_deaths: tuple[float | Literal["count"], ...] = ("count",)
     identifier: str = "SYNTHETIC"
 

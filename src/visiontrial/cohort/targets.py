@@ -19,6 +19,9 @@ from visiontrial.cohort.problem import (
     RATIO, RATIO_HIGH, RATIO_LOW, SURVIVAL, TIME_TO_CUTOFF, Problem,
 )  # fmt: skip
 
+SEARCHING, FINAL = 1e-5, 1e-11
+"""Last step of Newton's method: its square bounds what remains, so the search may stop early; the end may not."""
+
 FARTHEST = 60.0
 """Distances are capped, so that a statistic that does not exist yet pulls but does not blind."""
 
@@ -27,7 +30,7 @@ class Tables(NamedTuple):
     """Working memory of the analyses (A of them, n patients, D days).
 
     `order` (A, n), `start` (A, strata + 1), `events`, `removed` (A, 2, D), `estimate` (A): the
-    last log hazard ratio, from which the next fit starts; `value` (T): the statistics, in days
+    last log hazard ratio, from which the next fit starts; `tolerance` (1); `value` (T): the statistics, in days
     where they are times; `distance` (A): how far its targets are from their intervals, in
     widths of these; `records`: scratch.
     """
@@ -37,6 +40,7 @@ class Tables(NamedTuple):
     events: np.ndarray
     removed: np.ndarray
     estimate: np.ndarray
+    tolerance: np.ndarray
     value: np.ndarray
     distance: np.ndarray
     records: np.ndarray
@@ -53,6 +57,7 @@ def allocate(problem: Problem, strata: int, days: int) -> Tables:
         events=np.zeros((analyses, 2, days + 2), dtype=np.int64),
         removed=np.zeros((analyses, 2, days + 2), dtype=np.int64),
         estimate=np.zeros(analyses),
+        tolerance=np.array([SEARCHING]),
         value=np.zeros(problem.statistic.size),
         distance=np.zeros(analyses),
         records=np.zeros((n, 4)),
@@ -171,7 +176,7 @@ def _fit(p, s, t, a):
     size = t.start[a, t.start.shape[1] - 1]
     filled = tabulate_events(t.order[a, :size], s.day[k], s.event[k], p.arm, s.stratum, t.records)
     beginning = t.estimate[a] if math.isfinite(t.estimate[a]) else 0.0
-    estimate, error = fit_cox(t.records[:filled], beginning, True, 1e-7)
+    estimate, error = fit_cox(t.records[:filled], beginning, True, t.tolerance[0])
     t.estimate[a] = estimate
     return estimate, error
 
