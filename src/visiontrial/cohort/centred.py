@@ -69,7 +69,9 @@ def _hazard(p, s, where, prior, typical, k, steps, counts, rng, scratch, adapt):
         if prior.active[j]:
             now = _propose_hazard(p, s, where, prior, typical, k, j, now, steps, counts, rng, scratch, adapt)
     if k == 0 and prior.active[where.hastening]:
-        _propose_hazard(p, s, where, prior, typical, 0, where.hastening, now, steps, counts, rng, scratch, adapt)
+        _propose_hazard(
+            p, s, where, prior, typical, 0, where.hastening, now, steps, counts, rng, scratch, adapt
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -242,7 +244,7 @@ def _leaving(p, s, where, prior, steps, counts, rng, adapt):
             seen = s.left[i]
             counted[p.cell[i], 0 if seen < border else 1] += 1.0
         elif kind == ALIVE:
-            seen = m.follow_up(p, s, i) - s.lag[i]
+            seen = m.follow_up(p, s, i)
         else:
             seen = s.times[0, i]
         time[p.cell[i], 0] += min(seen, border)

@@ -20,6 +20,9 @@ from numba import njit
 from visiontrial.cohort import centred, model, moves, problem, rows, targets
 from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
 
+FROZEN = 300.0
+"""A penalty per width of a printed interval at which hardly a row moves any more against it."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -27,11 +30,12 @@ class Settings:
 
     `soft_sweeps`: at most so many before a chain counts as failed. `hard_sweeps`: after the
     first agreement. `penalty`, `growth`: of the soft phase, per width of a printed interval and
-    per sweep. `record_every`: sweeps between rows of the trace.
+    per sweep; at a penalty that freezes the rows it begins again.
+    `record_every`: sweeps between rows of the trace.
     `single_shape`: Weibull hazards with a constant hazard ratio and no frailty, for comparison.
     """
 
-    soft_sweeps: int = 250
+    soft_sweeps: int = 400
     hard_sweeps: int = 100
     penalty: float = 0.05
     growth: float = 1.08
@@ -140,17 +144,21 @@ def _room(fixed, state, tables):
 
 
 @njit(cache=True, nogil=True)
-def _search(p, s, t, where, prior, typical, rng, room, trace, counts, soft_sweeps, hard_sweeps, kappa, growth, every):
-    """The soft phase, then the hard one. Returns the soft sweeps used and the rows of trace written (-1: failed)."""
+def _search(
+    p, s, t, where, prior, typical, rng, room, trace, counts, soft_sweeps, hard_sweeps, kappa, growth, every
+):
+    """The soft phase, then the hard one. Returns soft sweeps and rows of trace written (-1: failed)."""
     steps = np.zeros((2, where.length))
     steps[0] = 0.3 * prior.sd
     steps[1] = 0.05 * prior.sd
     everything = s.times.shape[0] + 1
+    warm = 10.0 * kappa
     targets.rebuild(p, s, t, 0, everything)
     soft = 0
     while soft < soft_sweeps and t.distance.sum() > 0.0:
         _sweep(p, s, t, where, prior, typical, rng, room, steps, counts, kappa, True)
-        kappa *= growth
+        # What has frozen is warmed up again.
+        kappa = kappa * growth if kappa < FROZEN else warm
         soft += 1
     if t.distance.sum() > 0.0:
         return soft, -1
@@ -178,7 +186,9 @@ def _sweep(p, s, t, where, prior, typical, rng, room, steps, counts, kappa, adap
         for _ in range(n // 4):
             i = int(rng.random() * n)
             counts[1, 0] += 1
-            counts[1, 1] += moves.exchange_labels(p, s, t, where, i, int(rng.random() * factors), kappa, rng, room[0])
+            counts[1, 1] += moves.exchange_labels(
+                p, s, t, where, i, int(rng.random() * factors), kappa, rng, room[0]
+            )
     centred.sweep(p, s, where, prior, typical, steps[0], counts, rng, room[2], adapt)
     for j in range(where.ramp):
         if prior.active[j] and (j < where.lag or j == where.jitter) and rng.random() < 0.5:
@@ -196,7 +206,11 @@ def _sweep(p, s, t, where, prior, typical, rng, room, steps, counts, kappa, adap
 
 def _monitored(trial: Trial, fixed) -> list[str]:
     """Names of the trace's columns, in the order in which `_record` fills them."""
-    names = [f"log_hazard_ratio_{e.paramcd}" for e in trial.endpoints] + ["frailty", "recovery", "late_deaths"]
+    names = [f"log_hazard_ratio_{e.paramcd}" for e in trial.endpoints] + [
+        "frailty",
+        "recovery",
+        "late_deaths",
+    ]
     for e in trial.endpoints:
         names += [f"events_{arm.name}_{e.paramcd}" for arm in trial.arms]
         names += [f"mean_days_{arm.name}_{e.paramcd}" for arm in trial.arms]
@@ -224,7 +238,10 @@ def _record(p, s, t, where, line):
 
 def _facts(trial, fixed, state, tables, counts, soft, accepted) -> dict[str, int | float | str]:
     kinds = ("rows", "labels", "centred", "non_centred", "rule")
-    rates = {f"accepted_{kind}": float(done / max(tried, 1)) for kind, (tried, done) in zip(kinds, counts, strict=True)}
+    rates = {
+        f"accepted_{kind}": float(done / max(tried, 1))
+        for kind, (tried, done) in zip(kinds, counts, strict=True)
+    }
     used = [t.claim_id for t in trial.targets if t.role == "target"]
     missed = [
         claim for claim, value, low, high in zip(used, tables.value, fixed.low, fixed.high, strict=True)

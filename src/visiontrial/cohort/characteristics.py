@@ -35,7 +35,7 @@ from visiontrial.cohort.characteristics_file import (
     Reason,
 )
 from visiontrial.cohort.order_statistics import Group, NoSuchValues, Summary, draw, middle
-from visiontrial.cohort.specification import Cell, Trial
+from visiontrial.cohort.specification import Cell, Trial, population_flag
 from visiontrial.printed import as_printed, parse, prints_as
 
 MOST_MISSING = 4
@@ -82,7 +82,7 @@ def tabulate(adsl: pd.DataFrame, trial: Trial, characteristics: Characteristics)
     has a value.
     """
     labels = {arm.name: arm.label for arm in trial.arms}
-    in_set = {(p, None): adsl[adsl[_flag(p, trial)] == "Y"] for p in trial.populations}
+    in_set = {(p, None): adsl[adsl[population_flag(trial, p)] == "Y"] for p in trial.populations}
     for population in trial.populations:
         rows = in_set[population, None]
         in_set |= {(population, name): rows[rows["TRT01P"] == label] for name, label in labels.items()}
@@ -109,12 +109,6 @@ def _recomputed(claim: Claim, rows: pd.DataFrame) -> float | int:
         return 100 * count / len(rows) if len(rows) else np.nan
     values = rows[claim.column].dropna().astype(float)
     return {"median": values.median, "range_low": values.min, "range_high": values.max}[claim.statistic]()
-
-
-def _flag(population: str, trial: Trial) -> str:
-    """The ADSL column that marks a population: the first is everybody as randomized."""
-    first = next(iter(trial.populations))
-    return "ITTFL" if population == first else population.replace("_", "").upper() + "FL"
 
 
 # --- patients by cell -------------------------------------------------------------------------

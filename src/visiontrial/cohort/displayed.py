@@ -24,8 +24,8 @@ import pandas as pd
 from visiontrial import files, paths
 from visiontrial.cohort import characteristics, characteristics_file, parquet, quantities, store
 from visiontrial.cohort.seeds import seed_of
-from visiontrial.cohort.specification import DAYS_PER_MONTH, Factor, Trial
-from visiontrial.cohort.verify import Analyses, factor_column, population_flag
+from visiontrial.cohort.specification import DAYS_PER_MONTH, Factor, Trial, factor_column, population_flag
+from visiontrial.cohort.verify import Analyses
 
 MONTHS = np.arange(31)
 """The grid on which curves are compared. Beyond its last observation a curve keeps its last value."""
@@ -222,6 +222,7 @@ def _adsl_entries(trial: Trial, described: characteristics_file.Characteristics 
         "RANDDT": _Entry("Date of randomization", RECONSTRUCTED),
         "EOSSTT": _Entry("How follow-up stood at the data cutoff", PRINTED, codes=states),
         "UNTRTFL": _Entry("Never received the assigned treatment", PRINTED, codes=_YES_NO),
+        "EOSDT": _Entry("Date the trial itself last knew of the patient", RECONSTRUCTED),
         "LSTALVDT": _Entry("Date last known alive", RECONSTRUCTED),
         "DTHDT": _Entry("Date of death, where known by the data cutoff", RECONSTRUCTED),
     }

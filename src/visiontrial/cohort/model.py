@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from visiontrial.cohort.problem import ALIVE, DIED, LEFT, UNKNOWN_CONTACT, Problem
+from visiontrial.cohort.problem import ALIVE, DIED, LEFT, UNKNOWN_CONTACT
 from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
 
 # Where things stand inside the block of one hazard with M pieces.
@@ -112,7 +112,7 @@ def layout(trial: Trial, pieces: int) -> Layout:
 
 
 def prior(trial: Trial, where: Layout, *, single_shape: bool) -> Prior:
-    """The prior of a trial. `single_shape` leaves Weibull hazards with a constant hazard ratio, no frailty, one rate."""
+    """The prior of a trial. `single_shape` leaves Weibull hazards, a constant hazard ratio and no frailty."""
     mean, sd = np.zeros(where.length), np.ones(where.length)
     for k, endpoint in enumerate(trial.endpoints):
         block = slice(k * where.block, (k + 1) * where.block)
@@ -202,7 +202,9 @@ def tabulate_hazard(k, theta, where, edges, typical, rate, cumulative):
         rate[k, 1, m] = math.exp(min(base + block[ratio] + ratio_walk, 0.0))
         if m + 1 < pieces:
             for arm in range(2):
-                cumulative[k, arm, m + 1] = cumulative[k, arm, m] + rate[k, arm, m] * (edges[m + 1] - edges[m])
+                cumulative[k, arm, m + 1] = cumulative[k, arm, m] + rate[k, arm, m] * (
+                    edges[m + 1] - edges[m]
+                )
 
 
 @njit(cache=True, nogil=True)
@@ -300,10 +302,15 @@ def set_risk(p, s, where, i):
 
 @njit(cache=True, nogil=True, inline="always")
 def known_until(p, s, i):
-    """Until when patient i's life or death is part of the likelihood, and whether he dies then."""
+    """Until when patient i's life or death is part of the likelihood, and whether he dies then.
+
+    Whoever was in follow-up at the cutoff is taken to be alive on that day, though last seen
+    before: had he died, the trial would have listed him so. Calibration on simulated trials
+    showed that survival comes out too low late where only the last contact is believed.
+    """
     kind = p.end_kind[i]
     if kind == ALIVE:
-        return follow_up(p, s, i) - s.lag[i], False
+        return follow_up(p, s, i), False
     if kind == LEFT and not s.recovered[i]:
         return s.left[i], False
     return s.times[0, i], True
@@ -358,8 +365,10 @@ def leaving_log_likelihood(p, s, where, i):
     kind = p.end_kind[i]
     if kind == LEFT:
         time = s.left[i]
-        return math.log(early if time < p.edges[1] else late) - two_piece_integral(time, early, late, p.edges[1])
-    return stayed(p, s, where, i, s.times[0, i] if kind == DIED else follow_up(p, s, i) - s.lag[i])
+        return math.log(early if time < p.edges[1] else late) - two_piece_integral(
+            time, early, late, p.edges[1]
+        )
+    return stayed(p, s, where, i, s.times[0, i] if kind == DIED else follow_up(p, s, i))
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -371,7 +380,7 @@ def stayed(p, s, where, i, time):
 
 @njit(cache=True, nogil=True)
 def contact_log_likelihood(p, s, where, i):
-    """Of the time between last contact and cutoff, where its mean is estimated: exponential within follow-up."""
+    """Of the time between last contact and cutoff where its mean is estimated: exponential, truncated."""
     if p.end_kind[i] != ALIVE or p.contact[i] != UNKNOWN_CONTACT:
         return 0.0
     mean = math.exp(s.theta[where.lag + p.arm[i]])
@@ -402,7 +411,7 @@ def recovery_log_likelihood(p, s, where, i):
 
 @njit(cache=True, nogil=True)
 def observe(p, s, where, i, first, last):
-    """Day, event and reason of patient i's end points from `first` to before `last`, and his time to the cutoff.
+    """Day, event and reason of patient i's end points from `first` to before `last`, and his time to cutoff.
 
     Where death is among them, all others follow from it and are observed too.
     """
@@ -495,7 +504,7 @@ def draw_assessment(p, s, where, k, i, rng):
 
 @njit(cache=True, nogil=True)
 def draw_end(p, s, where, i, rng):
-    """The end of follow-up of patient i given his end state; returns the log weight that the draw leaves out."""
+    """The end of follow-up of patient i given his end state; returns the log weight left out by the draw."""
     kind = p.end_kind[i]
     cutoff = follow_up(p, s, i)
     if kind == ALIVE:
@@ -522,8 +531,7 @@ def _draw_contact(p, s, where, i, rng, cutoff):
 
 @njit(cache=True, nogil=True)
 def _alive_weight(p, s, where, i, cutoff):
-    seen = cutoff - s.lag[i]
-    return stayed(p, s, where, i, seen) - death_integral(p, s, where, i, seen)
+    return stayed(p, s, where, i, cutoff) - death_integral(p, s, where, i, cutoff)
 
 
 @njit(cache=True, nogil=True)

@@ -23,6 +23,7 @@ from visiontrial.cohort import model as m
 from visiontrial.cohort import targets as tg
 from visiontrial.cohort.problem import ALIVE, DIED, LEFT
 
+
 @njit(cache=True, nogil=True)
 def accepts(log_ratio, before, after, kappa, rng):
     """Metropolis-Hastings: `kappa` infinite means that only distance zero is allowed."""
@@ -39,7 +40,7 @@ def accepts(log_ratio, before, after, kappa, rng):
 
 @njit(cache=True, nogil=True)
 def redraw_row(p, s, t, where, i, kappa, rng, b):
-    """Redraw patient i, wholly or in part: everything, one end point's assessment, the end of follow-up, the entry."""
+    """Redraw patient i: everything, one end point's assessment, the end of follow-up, or the entry."""
     endpoints = s.times.shape[0]
     _save_row(s, i, b)
     choice = rng.random()
@@ -122,8 +123,9 @@ def backup(endpoints: int, visits: int, analyses: int) -> Backup:
     """Room for one patient."""
     return Backup(
         times=np.zeros(endpoints), stop=np.zeros(endpoints), risk=np.zeros(endpoints), single=np.zeros(5),
-        jitter=np.zeros(visits), day=np.zeros(endpoints + 1, np.int64), event=np.zeros(endpoints + 1, np.bool_),
-        reason=np.zeros(endpoints + 1, np.int64), distance=np.zeros(analyses),
+        jitter=np.zeros(visits), day=np.zeros(endpoints + 1, np.int64),
+        event=np.zeros(endpoints + 1, np.bool_), reason=np.zeros(endpoints + 1, np.int64),
+        distance=np.zeros(analyses),
     )  # fmt: skip
 
 
@@ -276,8 +278,14 @@ class Snapshot(NamedTuple):
 
 def snapshot(state: m.State, tables: tg.Tables) -> Snapshot:
     """Room for all patients."""
-    like = {name: np.empty_like(getattr(state, name)) for name in ("times", "stop", "risk", "day", "event", "reason")}
-    like |= {name: np.empty_like(getattr(tables, name)) for name in ("order", "start", "distance", "events", "removed")}
+    like = {
+        name: np.empty_like(getattr(state, name))
+        for name in ("times", "stop", "risk", "day", "event", "reason")
+    }
+    like |= {
+        name: np.empty_like(getattr(tables, name))
+        for name in ("order", "start", "distance", "events", "removed")
+    }
     return Snapshot(**like, amount=np.empty_like(state.times))
 
 
@@ -373,7 +381,7 @@ def _endpoints_of(s, where, j):
 
 @njit(cache=True, nogil=True)
 def _amounts(p, s, where, first, last, amount):
-    """Cumulative hazards behind the present times into `amount`; returns minus the log terms that will change."""
+    """Cumulative hazards behind the times into `amount`; returns minus the log terms that will change."""
     arm, risk, times = p.arm, s.risk, s.times
     rate, cumulative, edges = s.rate, s.cumulative, p.edges
     for k in range(max(first, 1), last):
@@ -405,14 +413,14 @@ def _deaths_given(p, s, where):
     """Log likelihood of all deaths, the times being what they are."""
     kind, arm, edges, hastening = p.end_kind, p.arm, p.edges, p.hastening
     times, risk, rate, cumulative = s.times, s.risk, s.rate, s.cumulative
-    left, lag, entry, recovered = s.left, s.lag, s.entry, s.recovered
+    left, entry, recovered = s.left, s.entry, s.recovered
     last = p.cutoff + 1.0
     shift = s.theta[where.hastening]
     factor = math.exp(shift)
     total = 0.0
     for i in range(arm.size):
         dies = kind[i] == DIED or (kind[i] == LEFT and recovered[i])
-        until = times[0, i] if dies else (left[i] if kind[i] == LEFT else last - entry[i] - lag[i])
+        until = times[0, i] if dies else (left[i] if kind[i] == LEFT else last - entry[i])
         turn = times[hastening, i] if hastening >= 0 else math.inf
         total -= risk[0, i] * m.hastened_integral(until, turn, factor, arm[i], rate, cumulative, edges)
         if dies:
@@ -423,21 +431,20 @@ def _deaths_given(p, s, where):
 
 @njit(cache=True, nogil=True)
 def _death_amounts(p, s, where, amount):
-    """The random number behind each death: a share of the chance to die before the cutoff, or an excess of hazard.
+    """The random number behind each death: a share of the chance to die by the cutoff, or an excess.
 
     Returns the log weight of all ends of follow-up that `_deaths_again` compares with.
     """
     kind, arm, edges, hastening = p.end_kind, p.arm, p.edges, p.hastening
     times, risk, rate, cumulative = s.times, s.risk, s.rate, s.cumulative
-    left, lag, entry, recovered = s.left, s.lag, s.entry, s.recovered
+    left, entry, recovered = s.left, s.entry, s.recovered
     latest_death = p.latest_death
     last = p.cutoff + 1.0
     factor = math.exp(s.theta[where.hastening])
     total = 0.0
     for i in range(arm.size):
         turn = times[hastening, i] if hastening >= 0 else math.inf
-        known = left[i] if kind[i] == LEFT else last - entry[i] - (lag[i] if kind[i] == ALIVE else 0.0)
-        known = min(known, latest_death[i])
+        known = left[i] if kind[i] == LEFT else min(last - entry[i], latest_death[i])
         survived = risk[0, i] * m.hastened_integral(known, turn, factor, arm[i], rate, cumulative, edges)
         if kind[i] == ALIVE or (kind[i] == LEFT and not recovered[i]):
             total -= survived
@@ -458,15 +465,14 @@ def _deaths_again(p, s, where, amount):
     """Times of death from the kept random numbers under the new parameters; returns the new log weight."""
     kind, arm, edges, hastening = p.end_kind, p.arm, p.edges, p.hastening
     times, risk, rate, cumulative = s.times, s.risk, s.rate, s.cumulative
-    left, lag, entry, recovered = s.left, s.lag, s.entry, s.recovered
+    left, entry, recovered = s.left, s.entry, s.recovered
     latest_death = p.latest_death
     last = p.cutoff + 1.0
     factor = math.exp(s.theta[where.hastening])
     total = 0.0
     for i in range(arm.size):
         turn = times[hastening, i] if hastening >= 0 else math.inf
-        known = left[i] if kind[i] == LEFT else last - entry[i] - (lag[i] if kind[i] == ALIVE else 0.0)
-        known = min(known, latest_death[i])
+        known = left[i] if kind[i] == LEFT else min(last - entry[i], latest_death[i])
         survived = risk[0, i] * m.hastened_integral(known, turn, factor, arm[i], rate, cumulative, edges)
         if kind[i] == ALIVE or (kind[i] == LEFT and not recovered[i]):
             total -= survived

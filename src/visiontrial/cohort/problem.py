@@ -30,8 +30,9 @@ class Problem(NamedTuple):
     """The fixed part of a search. n patients, K end points, F factors, A analyses, T targets.
 
     Patients: `arm`, `period`, `cell`, `end_kind` (n), `contact` (n, days; -1 unknown), `recoverable`,
-    `untreated` (n); `latest_death` (n, days): of those who died before treatment. `first_day`, `last_day` (n): the window of randomization in days from the
-    trial's first day; `cutoff` in the same days. Factors: `labels` (n, F), `stratifies` (F).
+    `untreated` (n); `latest_death` (n, days): of those who died before treatment.
+    `first_day`, `last_day` (n): the window of randomization in days from the trial's first day;
+    `cutoff` in the same days. Factors: `labels` (n, F), `stratifies` (F).
     End points: `visits` (K, V) padded with infinity, `visited`, `stops` (K), `hastening` (index or -1).
     Analyses: `endpoint` (A; K stands for the time to the cutoff), `member` (A, n).
     Targets: `analysis`, `statistic`, `target_arm`, `z`, `low`, `high`, `at` (T), times in days.
@@ -92,7 +93,9 @@ def compile_trial(trial: Trial, rng: np.random.Generator) -> tuple[Problem, np.n
         period=period,
         cell=cell,
         end_kind=end_kind,
-        contact=np.array([UNKNOWN_CONTACT if states[s].contact is None else states[s].contact for s in state]),
+        contact=np.array(
+            [UNKNOWN_CONTACT if states[s].contact is None else states[s].contact for s in state]
+        ),
         recoverable=np.array([states[s].recoverable for s in state]),
         untreated=untreated,
         latest_death=latest_death,
@@ -110,12 +113,16 @@ def compile_trial(trial: Trial, rng: np.random.Generator) -> tuple[Problem, np.n
         member=np.array([np.isin(period, _periods_of(trial, name)) for _, name in analyses]),
         analysis=np.array([analyses.index(_analysis_of(t)) for t in used], dtype=np.int64),
         statistic=np.array([STATISTICS.index(t.statistic) for t in used], dtype=np.int64),
-        target_arm=np.array([arms.index(t.arm) if t.arm in arms else BOTH_ARMS for t in used], dtype=np.int64),
+        target_arm=np.array(
+            [arms.index(t.arm) if t.arm in arms else BOTH_ARMS for t in used], dtype=np.int64
+        ),
         z=np.array([NormalDist().inv_cdf(0.5 + t.level / 2) for t in used]),
         low=np.array([_in_days(t.low, t.statistic) for t in used]),
         high=np.array([_in_days(t.high, t.statistic) for t in used]),
         at=np.array([0.0 if t.at is None else t.at * DAYS_PER_MONTH for t in used]),
-        late_death_windows=np.array([math.inf if rule == "count" else float(rule) for rule in trial.late_deaths]),
+        late_death_windows=np.array(
+            [math.inf if rule == "count" else float(rule) for rule in trial.late_deaths]
+        ),
     )
     return problem, state
 
@@ -156,11 +163,14 @@ def _end_states(trial: Trial, cell: np.ndarray) -> np.ndarray:
 
 
 def _windows(trial: Trial, period: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """First and last possible day of randomization; one patient each is held to the trial's first and last day."""
+    """First and last possible day of randomization; one patient each is held to the trial's ends."""
     origin = trial.periods[0].first
     first = np.array([(trial.periods[p].first - origin).days for p in period], dtype=float)
     last = np.array([(trial.periods[p].last - origin).days for p in period], dtype=float)
-    opening, closing = rng.choice(np.flatnonzero(period == 0)), rng.choice(np.flatnonzero(period == period.max()))
+    opening, closing = (
+        rng.choice(np.flatnonzero(period == 0)),
+        rng.choice(np.flatnonzero(period == period.max())),
+    )
     while closing == opening:
         closing = rng.choice(np.flatnonzero(period == period.max()))
     last[opening] = first[opening]
@@ -183,7 +193,9 @@ def _untreated(trial, cell, state, rng) -> tuple[np.ndarray, np.ndarray]:
         latest_death[early] = trial.untreated_death_within
         weight = np.array([0.0 if s.treated else 5.0 if s.kind == "left" else 1.0 for s in states])
         weight[np.isin(rows, early)] = 0.0
-        others = rng.choice(rows, _count(trial.untreated, name) - deaths, replace=False, p=weight / weight.sum())
+        others = rng.choice(
+            rows, _count(trial.untreated, name) - deaths, replace=False, p=weight / weight.sum()
+        )
         untreated[early] = untreated[others] = True
     return untreated, latest_death
 

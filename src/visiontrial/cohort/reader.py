@@ -54,7 +54,8 @@ TARGET_COLUMNS = (
 
 TRIAL_KEYS = (
     "name", "identifier", "numbers", "facts", "cutoff", "late_deaths", "arms", "periods", "populations",
-    "randomized", "untreated", "untreated_deaths", "untreated_death_within", "end_states", "factors", "endpoints",
+    "randomized", "untreated", "untreated_deaths", "untreated_death_within",
+    "end_states", "factors", "endpoints",
 )  # fmt: skip
 
 ALL_ARMS = "all"

@@ -9,19 +9,7 @@ import pandas as pd
 
 from visiontrial.cohort import model
 from visiontrial.cohort.problem import DIED, LEFT, Problem
-from visiontrial.cohort.specification import Trial
-
-ITT_FLAG = "ITTFL"
-
-
-def flag(population: str) -> str:
-    """The ADSL column of a population: `pfs_set` is `PFSSETFL`."""
-    return population.replace("_", "").upper() + "FL"
-
-
-def factor_column(name: str) -> str:
-    """The ADSL column of a stratification factor: `ldh` is `STRLDH`."""
-    return "STR" + name.upper()
+from visiontrial.cohort.specification import Trial, factor_column, population_flag
 
 
 def tables(trial: Trial, fixed: Problem, state: model.State, end_state: np.ndarray, rng: np.random.Generator):
@@ -53,8 +41,8 @@ def _subjects(trial, fixed, state, end_state, order) -> pd.DataFrame:
         }
     )
     names = table["PERIOD"]
-    for number, (population, periods) in enumerate(trial.populations.items()):
-        table[flag(population) if number else ITT_FLAG] = np.where(names.isin(periods), "Y", "N")
+    for population, periods in trial.populations.items():
+        table[population_flag(trial, population)] = np.where(names.isin(periods), "Y", "N")
     table["RANDDT"] = first + pd.to_timedelta(state.entry[order], unit="D")
     for f, factor in enumerate(trial.factors):
         table[factor_column(factor.name)] = np.array(factor.levels)[state.labels[order, f]]
@@ -69,7 +57,7 @@ def _subjects(trial, fixed, state, end_state, order) -> pd.DataFrame:
 
 
 def _followed(fixed, state) -> np.ndarray:
-    """Day of follow-up on which the trial itself last knew of each patient: death, leaving or last contact."""
+    """Day on which the trial itself last knew of each patient: death, leaving or last contact."""
     alive = fixed.cutoff - state.entry + 1.0 - state.lag
     seen = np.select([fixed.end_kind == DIED, fixed.end_kind == LEFT], [state.times[0], state.left], alive)
     return np.maximum(np.ceil(seen), 1).astype(np.int64)
@@ -96,7 +84,9 @@ def _reasons(trial, fixed, state, end_state, k, rng) -> np.ndarray:
         model.DEATH: death.event,
         model.AT_CUTOFF: "Alive at last contact before data cutoff",
         model.VITAL_STATUS_LEARNED: "Alive at data cutoff, learned after leaving the trial",
-        model.DEATH_TOO_LATE: "" if math.isinf(window) else f"Death more than {window:g} days after last assessment",
+        model.DEATH_TOO_LATE: ""
+        if math.isinf(window)
+        else f"Death more than {window:g} days after last assessment",
     }
     text = np.array([words.get(r, "") for r in state.reason[k]], dtype=object)
     left = state.reason[k] == model.LEFT_TRIAL

@@ -21,6 +21,11 @@ DAYS_PER_MONTH = 30.4375
 Cell = tuple[str, str]
 """An arm's name and a period's name."""
 
+def factor_column(name: str) -> str:
+    """The ADSL column of a stratification factor: `ldh` is `STRLDH`."""
+    return "STR" + name.upper()
+
+
 Statistic = Literal[
     "median", "median_low", "median_high",
     "hazard_ratio", "ci_low", "ci_high", "p_value",
@@ -81,7 +86,7 @@ class Factor:
     """A stratification factor with two levels; the second is the one that counts and effects speak of.
 
     Either `counts` gives the number of patients at the second level per cell, or `share` is a
-    prior on the logit of their share, then alike in all cells up to rounding and under `share_below`.
+    prior on the logit of their share, then alike in all cells up to rounding, and under `share_below`.
     `effect`: prior of the log hazard ratio of the second level against the first, for every end
     point. `stratifies`: whether the stratified analyses use it.
     """
@@ -98,7 +103,7 @@ class Factor:
 
 @dataclass(frozen=True)
 class Stop:
-    """Why assessment of an end point can end before the cutoff, and how often each reason is given (adds up to 1)."""
+    """Why assessment of an end point can end early, and the share of each reason (adds up to 1)."""
 
     reasons: Mapping[str, float]
 
@@ -207,3 +212,11 @@ class Trial:
     def without(self, *claim_ids: str) -> Trial:
         """The same trial with these targets left out."""
         return replace(self, targets=tuple(t for t in self.targets if t.claim_id not in claim_ids))
+
+
+def population_flag(trial: Trial, population: str) -> str:
+    """The ADSL column that flags a population: ITTFL for the first, else its name (pfs_set: PFSSETFL)."""
+    if population not in trial.populations:
+        raise ValueError(f"{population} is no population of {trial.name}; it has {list(trial.populations)}")
+    first = next(iter(trial.populations))
+    return "ITTFL" if population == first else population.replace("_", "").upper() + "FL"

@@ -15,12 +15,23 @@ from numba import njit
 
 from visiontrial.cohort.kernel import fit_cox, median_with_limits, sort_rows, survival_at, tabulate_events
 from visiontrial.cohort.problem import (
-    BOTH_ARMS, EVENTS, FOLLOWUP, FOLLOWUP_HIGH, FOLLOWUP_LOW, MEDIAN, MEDIAN_HIGH, MEDIAN_LOW,
-    RATIO, RATIO_HIGH, RATIO_LOW, SURVIVAL, TIME_TO_CUTOFF, Problem,
+    BOTH_ARMS,
+    EVENTS,
+    FOLLOWUP,
+    FOLLOWUP_HIGH,
+    FOLLOWUP_LOW,
+    MEDIAN_HIGH,
+    MEDIAN_LOW,
+    RATIO,
+    RATIO_HIGH,
+    RATIO_LOW,
+    SURVIVAL,
+    TIME_TO_CUTOFF,
+    Problem,
 )  # fmt: skip
 
 SEARCHING, FINAL = 1e-5, 1e-11
-"""Last step of Newton's method: its square bounds what remains, so the search may stop early; the end may not."""
+"""Last step of Newton's method: its square bounds what remains, so the search may stop early."""
 
 FARTHEST = 60.0
 """Distances are capped, so that a statistic that does not exist yet pulls but does not blind."""
@@ -30,8 +41,8 @@ class Tables(NamedTuple):
     """Working memory of the analyses (A of them, n patients, D days).
 
     `order` (A, n), `start` (A, strata + 1), `events`, `removed` (A, 2, D), `estimate` (A): the
-    last log hazard ratio, from which the next fit starts; `tolerance` (1); `value` (T): the statistics, in days
-    where they are times; `distance` (A): how far its targets are from their intervals, in
+    last log hazard ratio, from which the next fit starts; `tolerance` (1); `value` (T): the statistics,
+    in days where they are times; `distance` (A): how far its targets are from their intervals, in
     widths of these; `records`: scratch.
     """
 
@@ -67,7 +78,7 @@ def allocate(problem: Problem, strata: int, days: int) -> Tables:
 
 @njit(cache=True, nogil=True)
 def rebuild(p, s, t, first, last):
-    """Fill the tables of the analyses of end points from `first` to before `last`, and measure their distances."""
+    """Fill and measure the analyses of the end points from `first` to before `last`."""
     strata = t.start.shape[1] - 1
     last_day = t.events.shape[2] - 1
     for a in range(p.endpoint.size):
@@ -139,7 +150,7 @@ def measure(p, s, t, a):
             continue
         statistic = p.statistic[target]
         arm = p.target_arm[target]
-        if statistic == RATIO or statistic == RATIO_LOW or statistic == RATIO_HIGH:
+        if statistic in (RATIO, RATIO_LOW, RATIO_HIGH):
             if not fitted:
                 estimate, error = _fit(p, s, t, a)
                 fitted = True
@@ -154,16 +165,18 @@ def measure(p, s, t, a):
         elif statistic == SURVIVAL:
             value = survival_at(_of_arms(t.events, a, arm), _of_arms(t.removed, a, arm), int(p.at[target]))
         else:
-            reverse = statistic == FOLLOWUP or statistic == FOLLOWUP_LOW or statistic == FOLLOWUP_HIGH
+            reverse = statistic in (FOLLOWUP, FOLLOWUP_LOW, FOLLOWUP_HIGH)
             key = 2 * arm + (1 if reverse else 0)
             if key != held:
                 events, removed = _of_arms(t.events, a, arm), _of_arms(t.removed, a, arm)
-                median, low, high = median_with_limits(removed - events if reverse else events, removed, p.z[target])
+                median, low, high = median_with_limits(
+                    removed - events if reverse else events, removed, p.z[target]
+                )
                 held = key
             value = median
-            if statistic == MEDIAN_LOW or statistic == FOLLOWUP_LOW:
+            if statistic in (MEDIAN_LOW, FOLLOWUP_LOW):
                 value = low
-            elif statistic == MEDIAN_HIGH or statistic == FOLLOWUP_HIGH:
+            elif statistic in (MEDIAN_HIGH, FOLLOWUP_HIGH):
                 value = high
         t.value[target] = value
         total += _distance(value, p.low[target], p.high[target])

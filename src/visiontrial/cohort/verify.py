@@ -18,7 +18,15 @@ import numpy as np
 import pandas as pd
 
 from visiontrial import printed, survival
-from visiontrial.cohort.specification import DAYS_PER_MONTH, Cell, Endpoint, Target, Trial
+from visiontrial.cohort.specification import (
+    DAYS_PER_MONTH,
+    Cell,
+    Endpoint,
+    Target,
+    Trial,
+    factor_column,
+    population_flag,
+)
 
 EDGE = 1e-9
 """Closer than this to the end of a rounding interval, double precision does not decide the printed digit."""
@@ -113,22 +121,9 @@ class Analyses:
         return (pd.Timestamp(self.trial.cutoff) - randomized).dt.days.to_numpy() + 1
 
 
-def population_flag(trial: Trial, population: str) -> str:
-    """The ADSL column that flags a population: ITTFL for the first, else its name (pfs_set: PFSSETFL)."""
-    if population not in trial.populations:
-        raise ValueError(f"{population} is no population of {trial.name}; it has {list(trial.populations)}")
-    first = next(iter(trial.populations))
-    return "ITTFL" if population == first else population.replace("_", "").upper() + "FL"
-
-
 def in_population(trial: Trial, adsl: pd.DataFrame, population: str) -> pd.Series:
     """Which patients are flagged as members of a population."""
     return adsl[population_flag(trial, population)] == "Y"
-
-
-def factor_column(name: str) -> str:
-    """The ADSL column of a stratification factor (ldh: STRLDH)."""
-    return "STR" + name.upper()
 
 
 def statistics(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> pd.DataFrame:
