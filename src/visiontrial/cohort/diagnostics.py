@@ -1,0 +1,86 @@
+"""How far the chains of an ensemble can be trusted: do they agree, do they move, does the range stand.
+
+A member is the end of its own chain, so members are independent whatever a chain remembers. What
+a chain remembers of its start is measured all the same: where chains do not mix, the ensemble is
+as dispersed as its starts and the failures of the search allow, and the reader is told.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from visiontrial.cohort.quantities import reconstruction_range
+
+SHORTEST = 4
+"""A trace with fewer rows cannot be split into two halves with a variance each."""
+
+
+def split_r_hat(traces: np.ndarray) -> float:
+    """The split potential scale reduction of one quantity: 1 where all halves of chains agree.
+
+    `traces`: (chains, rows). Each chain is cut into two halves; R-hat is the root of the pooled
+    variance estimate over the mean variance within halves. NaN where nothing varies within them.
+    Source: Gelman et al., Bayesian Data Analysis, 3rd ed., section 11.4. Raises `ValueError` for
+    fewer than four rows.
+    """
+    traces = np.asarray(traces, dtype=float)
+    if traces.ndim != 2 or traces.shape[1] < SHORTEST:
+        raise ValueError(f"R-hat needs chains of at least {SHORTEST} rows; the shape is {traces.shape}")
+    half = traces.shape[1] // 2
+    halves = np.concatenate([traces[:, :half], traces[:, -half:]])
+    within = halves.var(axis=1, ddof=1).mean()
+    if within == 0:
+        return float("nan")
+    between = half * halves.mean(axis=1).var(ddof=1)
+    return float(np.sqrt(((half - 1) / half * within + between / half) / within))
+
+
+def autocorrelation(traces: np.ndarray, lag: int = 1) -> float:
+    """Mean over chains of the autocorrelation at `lag` rows, without the chains that do not vary (NaN if all)."""
+    traces = np.asarray(traces, dtype=float)
+    centred = traces - traces.mean(axis=1, keepdims=True)
+    variance = (centred**2).sum(axis=1)
+    products = (centred[:, lag:] * centred[:, :-lag]).sum(axis=1)
+    moving = variance > 0
+    return float((products[moving] / variance[moving]).mean()) if moving.any() else float("nan")
+
+
+def mixing(traces: pd.DataFrame) -> pd.DataFrame:
+    """R-hat and autocorrelation of every monitored quantity.
+
+    `traces`: one row per member and recorded sweep, in order, with the column `member` and one
+    column per quantity; every member has equally many rows. Returns one row per quantity with
+    `r_hat` and `autocorrelation`.
+    """
+    sizes = traces.groupby("member").size()
+    if sizes.nunique() != 1:
+        raise ValueError(
+            f"members have between {sizes.min()} and {sizes.max()} recorded sweeps; they must have equally many"
+        )
+    names = traces.columns.drop("member")
+    stacked = {name: traces[name].to_numpy().reshape(len(sizes), sizes.iloc[0]) for name in names}
+    rows = [(name, split_r_hat(chains), autocorrelation(chains)) for name, chains in stacked.items()]
+    return pd.DataFrame(rows, columns=["quantity", "r_hat", "autocorrelation"])
+
+
+def stability(values: np.ndarray, dropped: int = 10) -> float:
+    """How far the ends of a reconstruction range can move when any `dropped` members are left out.
+
+    In shares of the range's width: the worst over all choices. Only members at the ends matter,
+    so leaving out the lowest so many and the highest others covers every choice. NaN where the
+    range has no width.
+    """
+    ordered = np.sort(np.asarray(values, dtype=float))
+    if ordered.size <= dropped + 1:
+        raise ValueError(f"{ordered.size} members are too few to leave out {dropped}")
+    low, high = _ends(ordered)
+    if high == low:
+        return float("nan")
+    moved = (_ends(ordered[below : ordered.size - (dropped - below)]) for below in range(dropped + 1))
+    return max(max(abs(a - low), abs(b - high)) for a, b in moved) / (high - low)
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    reconstruction = reconstruction_range(values)
+    return reconstruction.low, reconstruction.high
