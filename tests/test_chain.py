@@ -78,7 +78,7 @@ def test_a_trial_without_targets_is_refused(small):
 
 
 def test_a_single_shape_keeps_its_hazards_proportional(small):
-    """With `single_shape` the log hazard ratio is one number: the ratio of the rates is the same in every piece."""
+    """With `single_shape` the ratio of the rates is the same in every piece."""
     fixed, _ = problem.compile_trial(small, np.random.default_rng(1))
     where = model.layout(small, fixed.edges.size)
     prior = model.prior(small, where, single_shape=True)
@@ -90,7 +90,7 @@ def test_a_single_shape_keeps_its_hazards_proportional(small):
 
 
 def test_tables_kept_up_row_by_row_equal_tables_made_anew(small):
-    """After thousands of accepted and refused moves nothing has drifted: the statistics agree to the last bit."""
+    """After thousands of accepted and refused moves nothing has drifted."""
     rng = np.random.Generator(np.random.PCG64(3))
     fixed, _ = problem.compile_trial(small, rng)
     where = model.layout(small, fixed.edges.size)

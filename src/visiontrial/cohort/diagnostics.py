@@ -37,7 +37,7 @@ def split_r_hat(traces: np.ndarray) -> float:
 
 
 def autocorrelation(traces: np.ndarray, lag: int = 1) -> float:
-    """Mean over chains of the autocorrelation at `lag` rows, without the chains that do not vary (NaN if all)."""
+    """Mean over chains of the autocorrelation at `lag` rows; chains that do not vary are left out."""
     traces = np.asarray(traces, dtype=float)
     centred = traces - traces.mean(axis=1, keepdims=True)
     variance = (centred**2).sum(axis=1)
@@ -56,7 +56,7 @@ def mixing(traces: pd.DataFrame) -> pd.DataFrame:
     sizes = traces.groupby("member").size()
     if sizes.nunique() != 1:
         raise ValueError(
-            f"members have between {sizes.min()} and {sizes.max()} recorded sweeps; they must have equally many"
+            f"members have {sizes.min()} to {sizes.max()} recorded sweeps; they must have equally many"
         )
     names = traces.columns.drop("member")
     stacked = {name: traces[name].to_numpy().reshape(len(sizes), sizes.iloc[0]) for name in names}
