@@ -115,8 +115,6 @@ def test_text_of_charts_is_legible_on_a_phone(visit, page_name):
 def test_paper_is_ink_on_white(visit, page_name):
     """Printed from dark mode, no text keeps a colour that was meant for a dark ground."""
     page = visit(page_name, color_scheme="dark").page
-    # Colours fade over from screen to paper; what counts is where they arrive.
-    page.add_style_tag(content="*, *::before, *::after { transition: none !important; }")
     page.emulate_media(media="print")
     pale = page.evaluate(PALE)
     page.emulate_media(media="screen")
