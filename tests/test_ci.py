@@ -12,7 +12,7 @@ import yaml
 
 from visiontrial import paths
 
-TOOLS = ("bash", "sh", "dirname", "env", "id", "git", "ln")
+TOOLS = ("bash", "sh", "dirname", "env", "id", "git", "grep", "ln")
 
 
 class Machine:
@@ -61,7 +61,7 @@ def test_what_is_missing_is_installed_and_the_browser_required(machine):
     assert done.returncode == 0, done.stderr
     assert machine.calls == [
         "apt-get update -qq",
-        "apt-get install -y -qq --no-install-recommends chromium",
+        "apt-get install -y -qq --no-install-recommends chromium fonts-liberation",
         "make book CI=true browser=1",
         "make test CI=true browser=1",
     ]
@@ -69,6 +69,7 @@ def test_what_is_missing_is_installed_and_the_browser_required(machine):
 
 def test_what_is_there_is_not_installed(machine):
     machine.program("google-chrome", "")
+    machine.program("fc-list", "echo 'LiberationSans-Regular.ttf: Liberation Sans:style=Regular'")
     machine.program("apt-get", f'echo "apt-get $*" >> {machine.root}/calls')
     assert machine.run().returncode == 0
     assert machine.calls == ["make book CI=true browser=1", "make test CI=true browser=1"]
