@@ -280,7 +280,7 @@ This is one cohort of many: member {member} of the ensemble `{ensemble.name}`, w
 It is the medoid, the member least far from all others by a distance defined beforehand
 (`visiontrial.cohort.displayed`). Other cohorts agree with the report just as well and differ from this one.
 
-- Take no result from these rows that the report does not print. Its range over the ensemble is in the book.
+- Take no result from these rows that the report does not print. Such a result is a range over the ensemble.
 - Look for no subgroup, correlation or predictor: baseline characteristics were drawn without regard to each
   other and to outcome, except the stratification factors, whose effects on outcome are assumptions.
 - Do not mix these rows with patients' data.
