@@ -84,7 +84,9 @@ def test_a_single_shape_keeps_its_hazards_proportional(small):
     prior = model.prior(small, where, single_shape=True)
     rng = np.random.default_rng(2)
     typical = np.array([e.typical_median * DAYS_PER_MONTH for e in small.endpoints])
-    state = chain._start(small, fixed, where, prior, typical, rng)
+    state = chain._parameters(small, fixed, where, prior, rng)
+    for k in range(len(small.endpoints)):
+        model.tabulate_hazard(k, state.theta, where, fixed.edges, typical, state.rate, state.cumulative)
     ratios = state.rate[:, 1] / state.rate[:, 0]
     assert ratios == pytest.approx(np.broadcast_to(ratios[:, :1], ratios.shape))
 
@@ -96,23 +98,24 @@ def test_tables_kept_up_row_by_row_equal_tables_made_anew(small):
     where = model.layout(small, fixed.edges.size)
     prior = model.prior(small, where, single_shape=False)
     typical = np.array([e.typical_median * DAYS_PER_MONTH for e in small.endpoints])
-    state = chain._start(small, fixed, where, prior, typical, rng)
+    state = chain._parameters(small, fixed, where, prior, rng)
     tables = targets.allocate(fixed, 16, int(problem.longest_follow_up(small)))
-    targets.rebuild(fixed, state, tables, 0, 4)
-    room = chain._room(fixed, state, tables)
+    p, s, t, prior, room = chain._by_reference(fixed, state, tables, prior)
+    chain._draw_rows(p, s, where, typical, rng)
+    targets.rebuild(p, s, t, 0, 4)
     steps = np.full((2, where.length), 0.05)
     counts = np.zeros((5, 2), dtype=np.int64)
     for _ in range(3):
-        chain._sweep(fixed, state, tables, where, prior, typical, rng, room, steps, counts, 0.5, False)
+        chain._sweep(p, s, t, where, prior, typical, rng, room, steps, counts, 0.5, False)
     assert (counts[:4, 1] > 0).all()
     assert (counts[:4, 1] < counts[:4, 0]).all()
     kept = [tables.order.copy(), tables.events.copy(), tables.removed.copy(), tables.distance.copy()]
     observed = state.day.copy(), state.event.copy()
     for i in range(fixed.arm.size):
-        model.observe(fixed, state, where, i, 0, 3)
+        model.observe(p, s, where, i, 0, 3)
     assert np.array_equal(observed[0], state.day)
     assert np.array_equal(observed[1], state.event)
-    targets.rebuild(fixed, state, tables, 0, 4)
+    targets.rebuild(p, s, t, 0, 4)
     assert np.array_equal(kept[1], tables.events)
     assert np.array_equal(kept[2], tables.removed)
     assert kept[3] == pytest.approx(tables.distance, abs=1e-6)
@@ -122,4 +125,4 @@ def test_tables_kept_up_row_by_row_equal_tables_made_anew(small):
         k = fixed.endpoint[a]
         assert np.array_equal(state.stratum[before], state.stratum[after])
         assert np.array_equal(state.day[k][before], state.day[k][after])
-    assert all(moves.stratum_of(fixed, state, i) == state.stratum[i] for i in range(fixed.arm.size))
+    assert all(moves.stratum_of(p, s, i) == state.stratum[i] for i in range(fixed.arm.size))

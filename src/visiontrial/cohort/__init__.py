@@ -8,3 +8,26 @@ Data flow one way through these rooms: `specification` (what is known of the tri
 The patients are synthetic. They agree with the paper by construction, so agreement proves
 only that the printed numbers can be true together.
 """
+
+import hashlib
+import os
+from pathlib import Path
+
+import numba
+
+from visiontrial import paths
+
+
+def _keep_compiled_code_by_source() -> None:
+    """Let numba keep compiled code in a folder of its own for each state of these rooms.
+
+    Numba looks only at the file of the function itself: after a change of what that function calls
+    it would go on running the old code.
+    """
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    state = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    base = Path(os.environ.get("NUMBA_CACHE_DIR") or paths.BUILD / "numba")
+    numba.config.CACHE_DIR = str(base / state)
+
+
+_keep_compiled_code_by_source()

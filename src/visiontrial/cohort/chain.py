@@ -19,6 +19,11 @@ from numba import njit
 
 from visiontrial.cohort import centred, model, moves, problem, rows, targets
 from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
+from visiontrial.cohort.structures import structure_of
+
+_Problem, _State, _Prior = structure_of(problem.Problem), structure_of(model.State), structure_of(model.Prior)
+_Tables, _Backup = structure_of(targets.Tables), structure_of(moves.Backup)
+_Snapshot, _Sums = structure_of(moves.Snapshot), structure_of(centred.Sums)
 
 FROZEN = 300.0
 """A penalty per width of a printed interval at which hardly a row moves any more against it."""
@@ -70,13 +75,15 @@ def reconstruct(trial: Trial, seed: int, settings: Settings | None = None) -> Re
     where = model.layout(trial, fixed.edges.size)
     prior = model.prior(trial, where, single_shape=settings.single_shape)
     typical = np.array([e.typical_median * DAYS_PER_MONTH for e in trial.endpoints])
-    state = _start(trial, fixed, where, prior, typical, rng)
+    state = _parameters(trial, fixed, where, prior, rng)
     tables = targets.allocate(fixed, 2 ** int(fixed.stratifies.sum()), int(problem.longest_follow_up(trial)))
     names = _monitored(trial, fixed)
     trace = np.full((settings.hard_sweeps // settings.record_every + 1, len(names)), np.nan)
     counts = np.zeros((5, 2), dtype=np.int64)
+    p, s, t, prior, room = _by_reference(fixed, state, tables, prior)
+    _draw_rows(p, s, where, typical, rng)
     soft, recorded = _search(
-        fixed, state, tables, where, prior, typical, rng, _room(fixed, state, tables), trace, counts,
+        p, s, t, where, prior, typical, rng, room, trace, counts,
         settings.soft_sweeps, settings.hard_sweeps, settings.penalty, settings.growth, settings.record_every,
     )  # fmt: skip
     accepted = recorded >= 0
@@ -88,15 +95,15 @@ def reconstruct(trial: Trial, seed: int, settings: Settings | None = None) -> Re
     return Reconstruction(True, adsl, adtte, table, facts)
 
 
-def _start(trial, fixed, where, prior, typical, rng) -> model.State:
-    """A draw from the prior: parameters first, then rows given the end states."""
+def _parameters(trial, fixed, where, prior, rng) -> model.State:
+    """A state whose parameters and rule are a draw from the prior; its rows are not drawn yet."""
     endpoints, n = len(trial.endpoints), fixed.arm.size
     theta = prior.mean + np.where(prior.active, prior.sd * rng.standard_normal(where.length), 0.0)
     if not prior.active[where.frailty]:
         theta[where.frailty] = 0.0
     if not prior.active[where.hastening]:
         theta[where.hastening] = 0.0
-    state = model.State(
+    return model.State(
         theta=theta,
         rate=np.zeros((endpoints, 2, where.pieces)),
         cumulative=np.zeros((endpoints, 2, where.pieces)),
@@ -116,12 +123,25 @@ def _start(trial, fixed, where, prior, typical, rng) -> model.State:
         event=np.zeros((endpoints + 1, n), dtype=np.bool_),
         reason=np.zeros((endpoints + 1, n), dtype=np.int64),
     )
-    _draw_rows(fixed, state, where, typical, rng)
-    return state
+
+
+def _by_reference(fixed, state, tables, prior):
+    """The structures that the compiled search works on, with room for what it may have to put back."""
+    row = moves.backup(state.times.shape[0], fixed.visits.shape[1], fixed.endpoint.size)
+    return _structures(
+        fixed, state, tables, prior, row, moves.snapshot(state, tables), centred.sums(fixed.edges.size)
+    )
+
+
+@njit(cache=True)
+def _structures(fixed, state, tables, prior, row, everything, scratch):
+    room = _Backup(*row), _Snapshot(*everything), _Sums(*scratch)
+    return _Problem(*fixed), _State(*state), _Tables(*tables), _Prior(*prior), room
 
 
 @njit(cache=True, nogil=True)
 def _draw_rows(p, s, where, typical, rng):
+    """The first rows: a draw from the prior given parameters and end states."""
     for k in range(s.times.shape[0]):
         model.tabulate_hazard(k, s.theta, where, p.edges, typical, s.rate, s.cumulative)
     for i in range(p.arm.size):
@@ -133,14 +153,6 @@ def _draw_rows(p, s, where, typical, rng):
             model.draw_assessment(p, s, where, k, i, rng)
         model.draw_end(p, s, where, i, rng)
         model.observe(p, s, where, i, 0, s.times.shape[0])
-
-
-def _room(fixed, state, tables):
-    return (
-        moves.backup(state.times.shape[0], fixed.visits.shape[1], fixed.endpoint.size),
-        moves.snapshot(state, tables),
-        centred.sums(fixed.edges.size),
-    )
 
 
 @njit(cache=True, nogil=True)

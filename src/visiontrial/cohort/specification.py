@@ -21,6 +21,7 @@ DAYS_PER_MONTH = 30.4375
 Cell = tuple[str, str]
 """An arm's name and a period's name."""
 
+
 def factor_column(name: str) -> str:
     """The ADSL column of a stratification factor: `ldh` is `STRLDH`."""
     return "STR" + name.upper()
