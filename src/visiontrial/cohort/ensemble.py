@@ -51,10 +51,10 @@ class Plan:
 
 
 PLANS = (
-    Plan("registry", chains=112, at_least=100),
-    Plan("single-shape", chains=33, at_least=30, settings={"single_shape": True}),
-    Plan("without-arpi", chains=33, at_least=30, stratified_by=("ldh", "liver", "ecog")),
-    Plan("unstratified", chains=33, at_least=30, stratified_by=()),
+    Plan("registry", chains=400, at_least=300),
+    Plan("single-shape", chains=44, at_least=40, settings={"single_shape": True}),
+    Plan("without-arpi", chains=44, at_least=40, stratified_by=("ldh", "liver", "ecog")),
+    Plan("unstratified", chains=44, at_least=40, stratified_by=()),
 )
 DISPLAYED = "registry"
 """The ensemble whose medoid is the displayed cohort."""
