@@ -139,6 +139,13 @@ def reject(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> None:
     raise Rejected("os.hr is 0.70, printed 0.62")
 
 
+def describe(verifier, trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The number of events, once the verifier agrees."""
+    verifier(trial, adsl, adtte)
+    return {"events": pd.DataFrame({"events": [(adtte["CNSR"] == 0).sum()]})}
+
+
 def engine(verifier=verify, **settings: Any) -> Engine:
     """The pretended engine, with these settings for every plan."""
-    return Engine(reconstruct, functools.partial(Settings, **settings), verifier, Rejected)
+    describer = functools.partial(describe, verifier)
+    return Engine(reconstruct, functools.partial(Settings, **settings), verifier, Rejected, describer)

@@ -451,7 +451,7 @@ def reject(trial, adsl, adtte) -> None:
 
 
 def engine(verifier=accept) -> ensemble.Engine:
-    return ensemble.Engine(draw_another, dict, verifier, Rejected)
+    return ensemble.Engine(draw_another, dict, verifier, Rejected, describe=verifier)
 
 
 @pytest.fixture(scope="module")

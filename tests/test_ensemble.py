@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def reference(tmp_path_factory) -> Path:
 def test_two_processes_give_the_bytes_of_one(reference, tmp_path):
     make(tmp_path, processes=2)
     assert stored_bytes(tmp_path) == stored_bytes(reference)
-    assert len(stored_bytes(tmp_path)) == 2 * 5
+    assert len(stored_bytes(tmp_path)) == 2 * 6
 
 
 def test_the_order_of_the_chains_does_not_matter(reference, tmp_path, monkeypatch):
@@ -94,7 +95,7 @@ def test_a_run_again_only_assembles(reference, tmp_path):
     make(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").rglob("chain-*")}
     unable = pretend_engine.engine()
-    make(tmp_path, engine=ensemble.Engine(None, unable.settings, unable.verify, unable.rejection))
+    make(tmp_path, engine=replace(unable, reconstruct=None))
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kept").rglob("chain-*")} == before
     assert stored_bytes(tmp_path) == stored_bytes(reference)
 
@@ -345,7 +346,7 @@ def test_unknown_names_and_numbers_are_refused(reference, tmp_path):
 def test_a_failing_chain_is_named(tmp_path):
     good = pretend_engine.engine()
     with pytest.raises(TypeError) as failure:
-        make(tmp_path, only=["wide"], engine=ensemble.Engine(divmod, good.settings, good.verify, ValueError))
+        make(tmp_path, only=["wide"], engine=replace(good, reconstruct=divmod))
     assert "ensemble wide, chain 0, seed" in failure.value.__notes__[0]
 
 

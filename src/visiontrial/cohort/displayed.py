@@ -32,7 +32,6 @@ MONTHS = np.arange(31)
 
 PURPOSE = "visiontrial: baseline characteristics of the displayed cohort"
 FOLDER = paths.RECONSTRUCTION / "cohort"
-REMEDY = "make ensemble OPTIONS='--only registry'"
 
 PRINTED, ASSUMED, RECONSTRUCTED = "printed", "assumed", "reconstructed"
 
@@ -58,7 +57,7 @@ class Displayed:
 
 def read(folder: Path = FOLDER) -> Displayed:
     """Read the displayed cohort; raises `StoreError` when a file is missing or altered."""
-    contents = store.read_checked(folder, REMEDY)
+    contents = store.read_checked(folder, store.remedy("registry"))
     manifest = json.loads(contents[store.MANIFEST])
     dictionary = pd.read_csv(io.BytesIO(contents["dictionary.csv"]), keep_default_na=False)
     adsl, adtte = (parquet.from_bytes(contents[f"{name}.parquet"]) for name in ("adsl", "adtte"))

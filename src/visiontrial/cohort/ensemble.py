@@ -26,7 +26,7 @@ import numba
 import pandas as pd
 
 from visiontrial import files, paths, workers
-from visiontrial.cohort import packet, reader, store
+from visiontrial.cohort import derived, packet, reader, store
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import Trial
 
@@ -78,20 +78,22 @@ class Engine:
 
     `reconstruct(trial, seed, settings)` gives an outcome with `accepted`, `adsl`, `adtte`, `trace`
     and `facts`; `settings(**options)` its settings; `verify(trial, adsl, adtte)` raises a
-    `rejection` when the rows do not agree with the trial. All can be pickled.
+    `rejection` when the rows do not agree with the trial; `describe` does so too and returns tables
+    to be stored beside the rows. All can be pickled.
     """
 
     reconstruct: Reconstruct
     settings: Callable[..., Any]
     verify: Callable[[Trial, pd.DataFrame, pd.DataFrame], Any]
     rejection: type[Exception]
+    describe: Callable[[Trial, pd.DataFrame, pd.DataFrame], Mapping[str, pd.DataFrame]]
 
 
 def real_engine() -> Engine:
     """The engine and the independent verifier of this package."""
     from visiontrial.cohort import chain, verify
 
-    return Engine(chain.reconstruct, chain.Settings, verify.verify, verify.CohortRejected)
+    return Engine(chain.reconstruct, chain.Settings, verify.verify, verify.CohortRejected, derived.of_member)
 
 
 # Chains --------------------------------------------------------------------------------------
@@ -276,30 +278,35 @@ def _reasons(outcomes: Iterable[packet.Unpacked]) -> str:
     return "; ".join(f"chain {number}: {dict(outcome.facts)}" for number, outcome in enumerate(outcomes))
 
 
-def _verify_stored(batch: Batch, ensemble: store.Ensemble, engine: Engine, processes: int | None) -> None:
-    """Have every member judged, as it is read back from the bytes that will be stored."""
+def _describe_stored(
+    batch: Batch, ensemble: store.Ensemble, engine: Engine, processes: int | None
+) -> dict[str, bytes]:
+    """Have every member judged, as it is read back from the bytes that will be stored, and described."""
     chains = ensemble.chains.dropna(subset="member").set_index("member")["chain"]
     tasks = (
         (member, functools.partial(_judge, engine, batch.trial, *ensemble.member(member)))
         for member in ensemble.members
     )
+    described = {}
     with workers.Progress(f"verifying {batch.plan.name}", len(ensemble.members), "cohorts") as progress:
-        for member, objection in workers.unordered(tasks, processes):
+        for member, (objection, tables) in workers.unordered(tasks, processes):
             if objection:
                 raise EnsembleError(
                     f"{batch.plan.name}: the independent verifier rejects member {member} "
                     f"(chain {chains[member]}): {objection}. Nothing was stored. "
                     "Engine and verifier disagree: mend the one that is wrong."
                 )
+            described[member] = tables
             progress.update()
+    return derived.encode([described[member] for member in ensemble.members])
 
 
-def _judge(engine: Engine, trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> str | None:
+def _judge(engine: Engine, trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame):
+    """The objection to a cohort, or `None`, and the tables that describe it."""
     try:
-        engine.verify(trial, adsl, adtte)
+        return None, engine.describe(trial, adsl, adtte)
     except engine.rejection as objection:
-        return str(objection) or type(objection).__name__
-    return None
+        return str(objection) or type(objection).__name__, None
 
 
 # All of them ---------------------------------------------------------------------------------
@@ -390,7 +397,7 @@ def _store(batch: Batch, engine: Engine, processes: int | None, stored: Path) ->
             f"{planned.name}: {accepted} of {planned.chains} chains were accepted and {planned.at_least} are "
             f"needed. Nothing was stored. Plan more chains in {Path(__file__).name} or mend the engine."
         )
-    _verify_stored(batch, store.decode(contents, manifest), engine, processes)
+    contents |= _describe_stored(batch, store.decode(contents, manifest), engine, processes)
     folder = stored / planned.name if batch.is_as_planned else batch.folder / f"first-{len(batch.chains)}"
     store.write(folder, contents, manifest)
     return Made(planned.name, len(batch.chains), accepted, folder)

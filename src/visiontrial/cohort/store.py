@@ -1,9 +1,10 @@
 """Ensembles of reconstructed patients on disk: small, checked, the same bytes on every machine.
 
-An ensemble is a folder of five files. `adsl.parquet` and `adtte.parquet` hold the rows of all
+An ensemble is a folder of files. `adsl.parquet` and `adtte.parquet` hold the rows of all
 members (column `member`, from 0), `traces.parquet` the recorded sweeps of the chains behind
 them, `chains.csv` one line per chain that was started, accepted or not, and `manifest.json`
-what the rest was made from, with a SHA-256 of each file.
+what the rest was made from, with a SHA-256 of each file. Beside them lies what was computed of
+the rows (`derived`).
 
 What follows from other columns is left out (`ADT` is `RANDDT` + `AVAL` − 1); reading restores it.
 """
@@ -76,13 +77,18 @@ def folder_of(name: str, trial: str = "vision") -> Path:
     return paths.RECONSTRUCTION / trial / "ensembles" / name
 
 
+def remedy(name: str) -> str:
+    """The command that makes the ensemble of this name."""
+    return f"make ensemble OPTIONS='--only {name}'"
+
+
 def read(name: str, folder: Path | None = None) -> Ensemble:
     """Read an ensemble, VISION's unless another folder is given; every file must have its recorded checksum.
 
     Raises `StoreError` when a file is missing or altered.
     """
     folder = folder or folder_of(name)
-    contents = read_checked(folder, f"make ensemble OPTIONS='--only {name}'")
+    contents = read_checked(folder, remedy(name))
     return decode(contents, json.loads(contents[MANIFEST]))
 
 
@@ -137,12 +143,12 @@ def encode(
     order they come in.
     """
     adsl, adtte = zip(*cohorts, strict=True)
-    patients = _stack(adsl).sort_values(["member", "USUBJID"], kind="stable")
-    times = _stack(adtte).sort_values(["member", "PARAMCD", "USUBJID"], kind="stable")
+    patients = stack_members(adsl).sort_values(["member", "USUBJID"], kind="stable")
+    times = stack_members(adtte).sort_values(["member", "PARAMCD", "USUBJID"], kind="stable")
     return {
         "adsl.parquet": parquet.to_bytes(patients),
         "adtte.parquet": parquet.to_bytes(_without_dates(times, patients)),
-        "traces.parquet": parquet.to_bytes(_stack(list(traces))),
+        "traces.parquet": parquet.to_bytes(stack_members(list(traces))),
         "chains.csv": chains.to_csv(index=False, lineterminator="\n").encode("utf-8"),
     }
 
@@ -161,7 +167,8 @@ def decode(contents: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Ensemb
     )
 
 
-def _stack(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+def stack_members(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The frames of all members one after the other, numbered from 0 in a first column `member`."""
     numbered = [frame.assign(member=number) for number, frame in enumerate(frames)]
     stacked = pd.concat(numbered, ignore_index=True)
     return stacked[["member", *stacked.columns.drop("member")]]
