@@ -7,12 +7,15 @@ traceback is a defect of this package.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
     chosen = _parser().parse_args(arguments)
+    # Being told to end is an interruption: it ends the worker processes too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         chosen.command(chosen)
     except (ValueError, RuntimeError) as error:
@@ -43,8 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--only", action="append", default=[], metavar="NAME", help="this one; repeatable")
     command.add_argument("--members", type=int, metavar="N", help="a trial run of N chains, stored in _build")
-    command.add_argument("--workers", type=int, metavar="N", help="local processes (default: one per core)")
-    command.add_argument("--scheduler", metavar="ADDRESS", help="run the chains on this Dask cluster instead")
+    _add_workers(command)
     command.add_argument("--seed", metavar="TEXT", help="derive other seeds from TEXT; stored in _build")
 
 
@@ -52,8 +54,16 @@ def _add_calibration_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--half", metavar="NAME", help="tune or report (default: both)")
     command.add_argument("--trials", type=int, metavar="N", help="a trial run: so many per family; in _build")
     command.add_argument("--members", type=int, metavar="N", help="a trial run: so many per trial; in _build")
+    _add_workers(command)
+
+
+def _add_workers(command: argparse.ArgumentParser) -> None:
     command.add_argument("--workers", type=int, metavar="N", help="local processes (default: one per core)")
     command.add_argument("--scheduler", metavar="ADDRESS", help="run the chains on this Dask cluster instead")
+
+
+def _workers(chosen) -> dict[str, object]:
+    return {"processes": chosen.workers, "scheduler": chosen.scheduler}
 
 
 # Each command imports what it needs: `check` must not wait for the tools that draw.
@@ -81,8 +91,7 @@ def _calibrate(chosen) -> None:
         chosen.half,
         trials=chosen.trials,
         members=chosen.members,
-        processes=chosen.workers,
-        scheduler=chosen.scheduler,
+        **_workers(chosen),
     )
 
 
@@ -109,8 +118,7 @@ def _ensemble(chosen) -> None:
     ensemble.command(
         chosen.only,
         members=chosen.members,
-        processes=chosen.workers,
-        scheduler=chosen.scheduler,
+        **_workers(chosen),
         purpose=chosen.seed or ensemble.PURPOSE,
     )
 
