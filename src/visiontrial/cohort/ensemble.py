@@ -51,7 +51,7 @@ class Plan:
 
 
 PLANS = (
-    Plan("registry", chains=400, at_least=300),
+    Plan("registry", chains=320, at_least=280),
     Plan("single-shape", chains=44, at_least=40, settings={"single_shape": True}),
     Plan("without-arpi", chains=44, at_least=40, stratified_by=("ldh", "liver", "ecog")),
     Plan("unstratified", chains=44, at_least=40, stratified_by=()),
