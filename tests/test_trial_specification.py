@@ -19,6 +19,7 @@ from visiontrial.cohort.keys import Keys
 from visiontrial.cohort.reader import STATISTICS, _Counting, read
 from visiontrial.cohort.references import References, SpecificationError
 from visiontrial.cohort.specification import Arm, Period, Target
+from visiontrial.cohort.verify import CohortRejected, verify
 from visiontrial.printed import prints_as
 
 VISION = paths.ROOT / "data" / "reconstruction" / "vision"
@@ -444,3 +445,21 @@ def test_missing_files_are_named(example, tmp_path):
     (example / "targets.csv").unlink()
     assert "targets.csv: the file is missing" in refused(example)
     assert "trial.toml: the file is missing" in refused(tmp_path / "nowhere")
+
+
+# --- a specification by somebody who has not read the engine ------------------------------------
+
+
+def test_the_program_of_the_page_rebuilds_the_invented_trial(capsys, monkeypatch):
+    """MINIATURE was written from the page alone; it runs without a change to the engine."""
+    program = re.search(r"^:name: run-py\n(.*?)^```", PAGE.read_text(encoding="utf-8"), flags=re.M | re.S)[1]
+    monkeypatch.chdir(paths.ROOT)
+    exec(compile(program, "run.py", "exec"), {"__name__": "__main__"})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 10
+    assert sum("accepted and verified" in line for line in lines) >= 9, lines
+
+
+def test_rows_that_do_not_exist_are_refused_in_words():
+    with pytest.raises(CohortRejected, match="there are no rows; was the chain accepted"):
+        verify(read(paths.RECONSTRUCTION / "miniature"), None, None)

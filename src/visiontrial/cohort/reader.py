@@ -520,6 +520,8 @@ def _targets(
 def _target(
     row: Mapping[str, str], where: str, known: Mapping[str, Iterable[str]], references: References
 ) -> Target:
+    if row["claim_id"].lstrip().startswith("#"):
+        raise SpecificationError(f"{where}: a table has no comments: delete the line, or use `definition`")
     for column, words in known.items():
         if row[column] not in words:
             raise SpecificationError(

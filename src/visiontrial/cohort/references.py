@@ -28,6 +28,7 @@ _PREFIX = re.compile(rf"({CLAIM}|{FACT}):\s*")
 _NUMERAL = re.compile(r"\d+(\.\d+)?")
 _HOW = (
     f'write a number, a reference such as "{CLAIM}:os.hr", or a sum or difference such as "{CLAIM}:a.b - c.d"'
+    "; a date stands without quotes"
 )
 
 

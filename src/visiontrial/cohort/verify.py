@@ -52,8 +52,10 @@ def verify(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> pd.DataFram
     """The table of `statistics` of a cohort in which everything agrees.
 
     Raises `CohortRejected` with every broken rule and every printed statistic, target or
-    derived, that the rows do not give.
+    derived, that the rows do not give. A chain that was not accepted has no rows to judge.
     """
+    if adsl is None or adtte is None:
+        raise CohortRejected(f"{trial.name}: there are no rows; was the chain accepted?")
     objections = structure(trial, adsl, adtte)
     table = None
     try:
