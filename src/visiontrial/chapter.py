@@ -21,7 +21,7 @@ import pandas as pd
 from myst_nb import glue as myst_glue
 
 from visiontrial import ledger, paths, published
-from visiontrial.printed import as_printed, parse, prints_as
+from visiontrial.printed import as_printed, as_printed_like, parse, prints_as
 
 Number = float | int
 
@@ -134,7 +134,7 @@ def defaults(name: str) -> dict:
 def _compared(claim_id: str, value: Number) -> tuple[str, str, str, str, str]:
     characters = published.printed(claim_id)
     target = parse(characters)
-    ours = characters if target.sign and prints_as(value, characters) else as_printed(value, target.decimals)
+    ours = as_printed_like(value, characters)
     difference = "" if target.sign else as_printed(float(value) - float(target.value), target.decimals + 2)
     return claim_id, characters, ours, difference, "match" if prints_as(value, characters) else "differs"
 
