@@ -25,6 +25,12 @@ from visiontrial.printed import as_printed, as_printed_like, parse, prints_as
 
 Number = float | int
 
+SYNTHETIC = (
+    "<div class='admonition synthetic'><p class='admonition-title'>Fitted: from reconstructed patients</p>"
+    "<p>A fitted value is that of reconstructed patients, who were built to agree with what is printed. "
+    "It is no finding: it proves only that the printed numbers can be true together.</p></div>"
+)
+
 
 class ClaimMismatch(AssertionError):
     """A value shown in a chapter does not print as the paper's number."""
@@ -116,7 +122,9 @@ class LedgerPart:
 
     def _repr_html_(self) -> str:
         table = _html_table(self.frame[list(self.shown)], "Every claim of this chapter", "ledger-part")
-        return f"<details class='ledger-part'><summary>{html.escape(self.summary)}</summary>{table}</details>"
+        notice = SYNTHETIC if (self.frame["grade"] == "fitted").any() else ""
+        summary = f"<summary>{html.escape(self.summary)}</summary>"
+        return f"<details class='ledger-part'>{summary}{notice}{table}</details>"
 
 
 def defaults(name: str) -> dict:

@@ -22,7 +22,15 @@ import numpy as np
 import pandas as pd
 
 from visiontrial import paths
-from visiontrial.cohort import characteristics, characteristics_file, derived, displayed, reader, verify
+from visiontrial.cohort import (
+    characteristics,
+    characteristics_file,
+    derived,
+    displayed,
+    reader,
+    store,
+    verify,
+)
 from visiontrial.cohort.characteristics_file import Characteristics, Claim
 from visiontrial.cohort.references import read_text_table
 from visiontrial.cohort.specification import Trial
@@ -109,7 +117,7 @@ def _statistics(trial: Trial, shown: displayed.Displayed, members: pd.DataFrame)
 def _refuse_strangers(shown: displayed.Displayed, ours: pd.Series, members: pd.DataFrame) -> None:
     """Raise `FittedError` unless the displayed cohort is that member of the ensemble, in every statistic."""
     said = f"member {shown.member} of the ensemble {shown.manifest['ensemble']}"
-    mend = f"Make them together: {displayed.REMEDY}"
+    mend = f"Make them together: {store.remedy(shown.manifest['ensemble'])}"
     absent = ours.index.difference(members.columns)
     if len(absent):
         raise FittedError(f"{absent[0]} of targets.csv was not computed for the stored ensemble. {mend}")

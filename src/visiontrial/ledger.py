@@ -318,7 +318,9 @@ def _unearned(table: pd.DataFrame, folder: Path):
 
 
 def _standing(row) -> str:
-    return f"{row.grade}/{row.verdict} ({row.reproduced})"
+    standing = f"{row.grade}/{row.verdict} ({row.reproduced})"
+    left_out = (row.left_out_low, row.left_out_high, row.covered)
+    return f"{standing}, left out {' '.join(left_out)}" if any(left_out) else standing
 
 
 # --- the scoreboard -----------------------------------------------------------------------
@@ -364,9 +366,8 @@ class Scoreboard:
         others = self.fitted - self.targets - self.drawn
         return (
             f"The {self.fitted} fitted numbers rest on {self.targets} targets to which the search for "
-            f"reconstructed patients was held, and on {self.drawn} baseline numbers that were drawn to agree; "
-            f"{others} repeat these or were confirmed afterwards. They prove only that all of them can be true "
-            "together."
+            f"reconstructed patients was held, and on {self.drawn} baseline numbers drawn to agree; {others} "
+            "repeat these or were confirmed afterwards. They prove only that they can all be true together."
         )
 
     def text(self) -> str:
