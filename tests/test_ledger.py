@@ -97,7 +97,9 @@ def test_one_cohort_that_gives_another_number_makes_a_claim_differ(whole, patien
     now = ledger.compute()
     assert standing(now, "os.hr") == ("fitted", "differs", "0.62 to 0.63")
     assert now.set_index("claim_id").loc["os.hr", ["difference", "explanation"]].tolist() == ["", ""]
-    with pytest.raises(LedgerError, match=r"os\.hr stands as fitted/match \(0\.62\); .* earns fitted/differs"):
+    with pytest.raises(
+        LedgerError, match=r"os\.hr stands as fitted/match \(0\.62\); .* earns fitted/differs"
+    ):
         ledger.check(whole)
     with pytest.raises(LedgerError, match=r"os\.hr differs \(printed 0\.62, ours 0\.62 to 0\.63\)"):
         ledger.check(now)
@@ -264,7 +266,9 @@ def test_a_row_for_no_claim_is_refused(whole):
 )
 def test_a_doctored_grade_is_refused(whole, claim_id, entered, earned):
     whole.loc[whole["claim_id"] == claim_id, ["grade", "verdict", "reproduced"]] = entered
-    with pytest.raises(LedgerError, match=rf"{claim_id} stands as {entered[0]}/{entered[1]} .* earns {earned}"):
+    with pytest.raises(
+        LedgerError, match=rf"{claim_id} stands as {entered[0]}/{entered[1]} .* earns {earned}"
+    ):
         ledger.check(whole)
 
 
