@@ -201,9 +201,7 @@ def test_a_malformed_line_is_named_with_the_remedy(left_out, line, problem):
 
 
 def test_other_columns_are_refused(left_out):
-    with pytest.raises(
-        FittedError, match=r"line 1: the columns are claim_id, low; they must be"
-    ):
+    with pytest.raises(FittedError, match=r"line 1: the columns are claim_id, low; they must be"):
         left_out("claim_id,low\nos.hr,0.5\n")
 
 

@@ -175,7 +175,7 @@ def in_cohorts_table(claim_id: str) -> tables.Printable:
     frame = in_cohorts(claim_id)
     frame["value"] = [f"{value:.4g}" for value in frame["value"]]
     slug = claim_id.replace(".", "-")
-    caption = f"{claim_id} in reconstructed patients, who were built to agree with it"
+    caption = f"{claim_id} in reconstructed patients, who were built to agree with the paper"
     return tables.printable(GT(frame, rowname_col="cohorts"), f"cohorts-{slug}", caption)
 
 
