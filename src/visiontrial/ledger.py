@@ -302,9 +302,10 @@ def _completeness(table: pd.DataFrame, folder: Path):
 
 def _unexplained(table: pd.DataFrame):
     for row in table[(table["verdict"] == "differs") & (table["explanation"] == "")].itertuples():
+        rebuild = "build patients for the corrected number (make ensemble), " if row.grade == "fitted" else ""
         yield (
             f"{row.chapter}: claim {row.claim_id} differs (printed {row.printed}, ours {row.reproduced}); "
-            "correct the transcription, or explain it in explanations.csv"
+            f"correct the transcription, {rebuild}or explain it in explanations.csv"
         )
 
 
