@@ -16,25 +16,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pandas as pd
 
 from visiontrial import paths
-from visiontrial.cohort import (
-    characteristics,
-    characteristics_file,
-    derived,
-    displayed,
-    reader,
-    store,
-    verify,
-)
+from visiontrial.cohort import characteristics, characteristics_file, reader, store
 from visiontrial.cohort.characteristics_file import Characteristics, Claim
 from visiontrial.cohort.references import read_text_table
 from visiontrial.cohort.specification import Trial
 from visiontrial.printed import as_printed_like, prints_as
+
+if TYPE_CHECKING:
+    from visiontrial.cohort.displayed import Displayed
 
 SPECIFICATION = paths.RECONSTRUCTION / "vision"
 LEFT_OUT = paths.RECONSTRUCTION / "left_out.csv"
@@ -92,6 +87,9 @@ def evidence() -> dict[str, Fitted]:
     printed number no longer fits the specification, and `FittedError` when the displayed cohort is
     not the member of the stored ensemble that it says it is.
     """
+    # Imported when asked for: who only wants the identities (`make check`) need not wait for lifelines.
+    from visiontrial.cohort import derived, displayed
+
     trial = reader.read(SPECIFICATION)
     shown = displayed.read()
     members = derived.read(shown.manifest["ensemble"]).statistics
@@ -104,7 +102,9 @@ def targets() -> pd.DataFrame:
     return read_text_table(SPECIFICATION / reader.TARGETS_FILE).set_index("claim_id")
 
 
-def _statistics(trial: Trial, shown: displayed.Displayed, members: pd.DataFrame) -> dict[str, Fitted]:
+def _statistics(trial: Trial, shown: Displayed, members: pd.DataFrame) -> dict[str, Fitted]:
+    from visiontrial.cohort import verify
+
     ours = verify.statistics(trial, shown.adsl, shown.adtte).set_index("claim_id")
     _refuse_strangers(shown, ours["value"], members)
     declared = targets()["definition"]
@@ -114,7 +114,7 @@ def _statistics(trial: Trial, shown: displayed.Displayed, members: pd.DataFrame)
     }
 
 
-def _refuse_strangers(shown: displayed.Displayed, ours: pd.Series, members: pd.DataFrame) -> None:
+def _refuse_strangers(shown: Displayed, ours: pd.Series, members: pd.DataFrame) -> None:
     """Raise `FittedError` unless the displayed cohort is that member of the ensemble, in every statistic."""
     said = f"member {shown.member} of the ensemble {shown.manifest['ensemble']}"
     mend = f"Make them together: {store.remedy(shown.manifest['ensemble'])}"
@@ -133,7 +133,7 @@ def _refuse_strangers(shown: displayed.Displayed, ours: pd.Series, members: pd.D
         )
 
 
-def _characteristics(trial: Trial, shown: displayed.Displayed) -> dict[str, Fitted]:
+def _characteristics(trial: Trial, shown: Displayed) -> dict[str, Fitted]:
     described = characteristics_file.read(SPECIFICATION, trial)
     counted = characteristics.tabulate(shown.adsl, trial, described).set_index("claim_id")["ours"]
     return {
