@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visiontrial import check, evidence, ledger, published
+from visiontrial import check, evidence, fitted, ledger, published
 from visiontrial.printed import EVERYTHING, Interval
 
 
 @pytest.mark.parametrize(
-    "claim_id", ["response.cr.lu.count", "os.hr", "table2.n.control", "methods.dose.mci"]
+    "claim_id", ["response.cr.lu.count", "os-adjusted.hr", "table2.n.control", "methods.dose.mci"]
 )
 def test_the_last_step_is_what_the_ledger_reproduces(claim_id):
     row = ledger.compute().set_index("claim_id").loc[claim_id]
@@ -91,7 +91,28 @@ def test_repeats_share_a_column():
 def test_unprotected_claims_are_those_of_the_check_each_with_a_reason():
     bare = evidence.unprotected()
     assert bare["claim_id"].tolist() == check.untouched(published.claims(), ledger.registry())
-    assert bare["why"].notna().all()
+    assert (bare["why"] != "").all()
+    why = bare.set_index("claim_id")["why"]
+    assert why["sse.median.lu"] == evidence.BUILT_TO_AGREE
+    assert why["data-cutoff.date"] == "a date on which something was done or decided"
+
+
+def test_a_fitted_number_is_shown_in_the_displayed_cohort_and_at_the_ends_of_the_ensemble():
+    found = fitted.evidence()["os.hr"]
+    shown = evidence.in_cohorts("os.hr")
+    ends = [found.displayed, found.members.min(), found.members.max()]
+    assert shown["value"].tolist() == ends
+    assert shown["prints as"].tolist() == ["0.62"] * 3
+    assert evidence.in_cohorts("os.p")["prints as"].tolist() == ["<0.001"] * 3
+    assert evidence.in_cohorts("table1.age.all.lu.median")["cohorts"].tolist() == ["the displayed cohort"]
+    assert "reconstructed patients, who were built to agree" in evidence.in_cohorts_table("os.hr").html
+
+
+def test_of_what_the_patients_say_nothing_nothing_is_shown():
+    with pytest.raises(KeyError, match=r"say nothing of os-adjusted\.hr"):
+        evidence.in_cohorts("os-adjusted.hr")
+    with pytest.raises(KeyError, match=r"near it: .*os\.hr"):
+        evidence.in_cohorts("os.hrr")
 
 
 @given(st.from_regex(r"[0-9]{1,4}(\.[0-9]{1,2})?", fullmatch=True), st.integers())
@@ -142,6 +163,7 @@ def test_named_results_have_one_of_two_statuses():
     "table",
     [
         lambda: evidence.steps_table("os.hr"),
+        lambda: evidence.in_cohorts_table("os.hr"),
         evidence.unprotected_table,
         lambda: evidence.mutations_table(2, seed=1),
         evidence.named_results_table,

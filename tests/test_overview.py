@@ -33,9 +33,9 @@ def test_ratios_lie_inside_their_intervals_as_printed():
         assert float(low) == row.low < row.ratio < row.high == float(high)
 
 
-def test_the_front_picture_says_that_it_is_quoted_and_gives_every_number():
+def test_the_front_picture_says_that_it_is_as_printed_and_gives_every_number():
     figure = overview.primary_results()
-    assert figure.description.startswith("Quoted from the paper, not reproduced.")
+    assert figure.description.startswith("As printed in the paper; nothing here was computed.")
     for stem in overview.END_POINTS:
         for part in ("median.lu", "median.control", "hr", "ci-low", "ci-high", "ci-level"):
             assert published.printed(f"{stem}.{part}") in figure.description

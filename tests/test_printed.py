@@ -1,5 +1,6 @@
 """Rounding is the book's only tolerance, so it is tested against exact arithmetic."""
 
+import math
 from fractions import Fraction
 
 import pytest
@@ -10,6 +11,7 @@ from visiontrial.printed import (
     Interval,
     UnreadableNumber,
     as_printed,
+    as_printed_like,
     parse,
     parse_date,
     printable,
@@ -134,3 +136,20 @@ def test_interval_arithmetic_encloses_the_arithmetic_of_its_members(a, b, c, d):
         assert Interval.point(x * y).meets(first.times(second))
         if second.low > 0:
             assert Interval.point(x / y).meets(first.over(second))
+
+
+@pytest.mark.parametrize(
+    ("value", "printed", "ours"),
+    [
+        (0.625, "0.62", "0.63"),
+        (0.1 + 0.2, "0.30", "0.30"),
+        (70.0, "71", "70"),
+        (2.5e-7, "<0.001", "<0.001"),
+        (0.0012, "<0.001", "0.001"),
+        (98.2, "≥97", "≥97"),
+        (math.inf, "15.3", "not reached"),
+        (math.nan, "15.3", "not defined"),
+    ],
+)
+def test_a_value_of_ours_is_printed_as_the_paper_would_in_that_place(value, printed, ours):
+    assert as_printed_like(value, printed) == ours

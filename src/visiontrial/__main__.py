@@ -164,6 +164,7 @@ def _mendable() -> tuple[type[Exception], ...]:
     from visiontrial.cohort.references import SpecificationError
     from visiontrial.cohort.store import StoreError
     from visiontrial.execute import ExecutionError
+    from visiontrial.fitted import FittedError
     from visiontrial.ledger import LedgerError
     from visiontrial.pairs import PairError
     from visiontrial.published import PublishedDataError
@@ -171,7 +172,7 @@ def _mendable() -> tuple[type[Exception], ...]:
 
     return (
         BuildError, CalibrationError, CharacteristicsError, DisplayedError, EnsembleError, ExecutionError,
-        LedgerError, PairError, PublishedDataError, SpecificationError, StoreError, WorkersError,
+        FittedError, LedgerError, PairError, PublishedDataError, SpecificationError, StoreError, WorkersError,
     )  # fmt: skip
 
 

@@ -21,9 +21,15 @@ import pandas as pd
 from myst_nb import glue as myst_glue
 
 from visiontrial import ledger, paths, published
-from visiontrial.printed import as_printed, parse, prints_as
+from visiontrial.printed import as_printed, as_printed_like, parse, prints_as
 
 Number = float | int
+
+SYNTHETIC = (
+    "<div class='admonition synthetic'><p class='admonition-title'>Fitted: from reconstructed patients</p>"
+    "<p>A fitted value is that of reconstructed patients, who were built to agree with what is printed. "
+    "It is no finding: it proves only that the printed numbers can be true together.</p></div>"
+)
 
 
 class ClaimMismatch(AssertionError):
@@ -116,7 +122,9 @@ class LedgerPart:
 
     def _repr_html_(self) -> str:
         table = _html_table(self.frame[list(self.shown)], "Every claim of this chapter", "ledger-part")
-        return f"<details class='ledger-part'><summary>{html.escape(self.summary)}</summary>{table}</details>"
+        notice = SYNTHETIC if (self.frame["grade"] == "fitted").any() else ""
+        summary = f"<summary>{html.escape(self.summary)}</summary>"
+        return f"<details class='ledger-part'>{summary}{notice}{table}</details>"
 
 
 def defaults(name: str) -> dict:
@@ -134,7 +142,7 @@ def defaults(name: str) -> dict:
 def _compared(claim_id: str, value: Number) -> tuple[str, str, str, str, str]:
     characters = published.printed(claim_id)
     target = parse(characters)
-    ours = characters if target.sign and prints_as(value, characters) else as_printed(value, target.decimals)
+    ours = as_printed_like(value, characters)
     difference = "" if target.sign else as_printed(float(value) - float(target.value), target.decimals + 2)
     return claim_id, characters, ours, difference, "match" if prints_as(value, characters) else "differs"
 

@@ -14,25 +14,16 @@ from fractions import Fraction
 import pandas as pd
 from great_tables import GT
 
-from visiontrial import check, identities, ledger, published, tables
+from visiontrial import check, fitted, identities, ledger, published, tables
 from visiontrial.check import Finding
 from visiontrial.identities import Identity, Registry
-from visiontrial.printed import Interval
+from visiontrial.printed import Interval, as_printed_like
 
 STEP_COLUMNS = ("relation", "why", "is an equation", "must lie", "could be printed")
 
-REASONS = {
-    "count": "a count that takes part in no printed sum",
-    "median": "needs times of patients",
-    "date": "a date; no other date is derived from it",
-    "ci_level": "a convention of the analysis",
-    "power": "a choice of the design",
-    "events_planned": "a choice of the design",
-    "n_planned": "a choice of the design",
-    "duration": "a rule of the protocol",
-    "other": "a rule, a threshold, a version or a number word in a label",
-}
-"""Why nothing printed speaks of a claim, by its statistic."""
+COHORT_COLUMNS = ("cohorts", "value", "prints as")
+
+BUILT_TO_AGREE = "fitted: reconstructed patients were built to agree with it, which protects nothing"
 
 
 def steps(claim_id: str, known: Registry | None = None) -> pd.DataFrame:
@@ -52,6 +43,24 @@ def steps(claim_id: str, known: Registry | None = None) -> pd.DataFrame:
     ]
     rows.append(("all together", "", "", *_room(claim, known.bounds(claim_id))))
     return pd.DataFrame(rows, columns=list(STEP_COLUMNS))
+
+
+def in_cohorts(claim_id: str) -> pd.DataFrame:
+    """A number in the reconstructed patients: in the displayed cohort, and the extremes over its ensemble.
+
+    Columns as in `COHORT_COLUMNS`; values not rounded, times in months. Only the first row where the
+    displayed cohort alone has it. Raises `KeyError` where the reconstructed patients say nothing of
+    the claim.
+    """
+    if claim_id not in fitted.evidence():
+        published.printed(claim_id)  # names the nearest ids when there is no such claim
+        raise KeyError(f"the reconstructed patients say nothing of {claim_id}; choose a fitted claim")
+    found, printed = fitted.evidence()[claim_id], published.printed(claim_id)
+    rows = [("the displayed cohort", found.displayed)]
+    if count := len(found.members):
+        rows += [(f"smallest of {count}", found.members.min()), (f"largest of {count}", found.members.max())]
+    printing = [(name, float(value), as_printed_like(float(value), printed)) for name, value in rows]
+    return pd.DataFrame(printing, columns=list(COHORT_COLUMNS))
 
 
 def bounds_in_words(bounds: Interval, decimals: int) -> str:
@@ -97,7 +106,9 @@ def unprotected(known: Registry | None = None) -> pd.DataFrame:
     known = ledger.registry() if known is None else known
     claims = published.claims()
     bare = claims[claims["claim_id"].isin(check.untouched(claims, known))]
-    reasoned = bare.assign(why=bare["statistic"].map(REASONS))
+    built = fitted.evidence()
+    why = [BUILT_TO_AGREE if c.claim_id in built else ledger.reason(c) for c in bare.itertuples()]
+    reasoned = bare.assign(why=why)
     return reasoned[["claim_id", "item", "printed", "why"]].reset_index(drop=True)
 
 
@@ -157,6 +168,15 @@ def steps_table(claim_id: str, known: Registry | None = None) -> tables.Printabl
     shown = GT(frame.drop(columns="why"), rowname_col="relation")
     slug = claim_id.replace(".", "-")
     return tables.printable(shown, f"steps-{slug}", f"What the other numbers allow for {claim_id}")
+
+
+def in_cohorts_table(claim_id: str) -> tables.Printable:
+    """`in_cohorts` as a table that says whose values these are."""
+    frame = in_cohorts(claim_id)
+    frame["value"] = [f"{value:.4g}" for value in frame["value"]]
+    slug = claim_id.replace(".", "-")
+    caption = f"{claim_id} in reconstructed patients, who were built to agree with the paper"
+    return tables.printable(GT(frame, rowname_col="cohorts"), f"cohorts-{slug}", caption)
 
 
 def unprotected_table(known: Registry | None = None) -> tables.Printable:

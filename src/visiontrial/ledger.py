@@ -1,7 +1,7 @@
 """Every printed number, with what this book can say for it: one grade and one verdict each.
 
 Grades say where the reproduced value comes from: `recomputed` from the other printed
-numbers, `fitted` from the reconstructed cohort, or `quoted` (from nothing: an input).
+numbers, `fitted` from the reconstructed patients, or `quoted` (from nothing: an input).
 Verdicts say what came of the comparison: `match`, `compatible`, `differs`, `unchecked`.
 
 A recomputation sees every claim but its target and the target's repeats. It returns all
@@ -10,6 +10,13 @@ the grade `recomputed`; several, when an equation bounds them, leave the claim `
 the verdict `compatible`. So does a number with a sign (`<0.001`): looser ones would hold as
 well. A mere order (a median lies inside its range) leaves a claim `unchecked`, and the
 explanation says so: an order that could hardly fail is no check.
+
+What is still `quoted` and of which the reconstructed patients speak (`visiontrial.fitted`)
+becomes `fitted`: `match` where the value of the displayed cohort and of every member of its
+ensemble prints as the paper's characters, else `differs`. The explanation keeps what the
+identities said. A sign is then a statement about one value, true of it or not; that other limits
+would hold as well is said beside it. Fitted never hides what the printed numbers say: where they
+leave another value only, the claim `differs` whatever the patients give.
 """
 
 from __future__ import annotations
@@ -22,9 +29,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from visiontrial import files, identities, paths, published
+from visiontrial import files, fitted, identities, paths, published
+from visiontrial.fitted import Fitted
 from visiontrial.identities import AtMost, Claim, Identity, Registry
-from visiontrial.printed import Printable, parse
+from visiontrial.printed import Printable, Printed, UnreadableNumber, parse
 
 COLUMNS = (
     "claim_id", "location", "printed", "reproduced", "difference", "grade", "verdict",
@@ -33,11 +41,40 @@ COLUMNS = (
 GRADES = ("recomputed", "fitted", "quoted")
 VERDICTS = ("match", "compatible", "differs", "unchecked")
 
-# Statistics that only an analysis of patients can give.
-OF_PATIENTS = frozenset({"median", "hazard_ratio", "ci_low", "ci_high", "p_value", "range_low", "range_high"})
+_OF_PATIENTS = "rests on patients' values, which are not printed and which no reconstructed patient has"
+_OF_DESIGN = "a choice of the design"
+_OF_PROTOCOL = "a rule of the protocol"
+_OF_ANALYSIS = "a convention of the analysis, set beforehand"
 
-NEEDS_PATIENTS = "needs reconstructed patients; the chapters that rebuild them come with a later release"
-AN_INPUT = "an input: no other printed number determines it"
+REASONS = {
+    "count": "a count that stands in no printed sum and beside no percent",
+    "percent": "a percent whose count is not printed",
+    "median": _OF_PATIENTS,
+    "range_low": _OF_PATIENTS,
+    "range_high": _OF_PATIENTS,
+    "hazard_ratio": _OF_PATIENTS,
+    "ci_low": _OF_PATIENTS,
+    "ci_high": _OF_PATIENTS,
+    "p_value": _OF_PATIENTS,
+    "ci_level": _OF_ANALYSIS,
+    "alpha": _OF_ANALYSIS,
+    "power": _OF_DESIGN,
+    "events_planned": _OF_DESIGN,
+    "n_planned": _OF_DESIGN,
+    "date": "a date on which something was done or decided",
+    "dose": _OF_PROTOCOL,
+    "duration": _OF_PROTOCOL,
+    "other": "a rule, a threshold, a scale, a version or a number word in a label",
+}
+"""Why nothing printed pins a claim, by its statistic; `reasons.csv` says it better for a few."""
+
+ROLES = {
+    "target": "The search for reconstructed patients was held to it",
+    "derived": "Confirmed in the reconstructed patients after the search, which was not held to it",
+    "characteristic": "Drawn to agree, for the reconstructed patients of the displayed cohort alone",
+}
+REPEAT = "The search for reconstructed patients was held to the number that it repeats"
+PROVES = "It proves only that the printed numbers can be true together"
 
 
 class LedgerError(ValueError):
@@ -54,13 +91,15 @@ def registry(folder: Path = paths.PUBLISHED) -> Registry:
 
 @cache
 def compute(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
-    """The ledger as far as the printed numbers alone can carry it: one row per claim, in the paper's order.
+    """The ledger: one row per claim, in the paper's order; columns as in `COLUMNS`, all text.
 
-    Columns as in `COLUMNS`, all text. Depends on `data/published/` and nothing else.
+    Depends on the claims of `folder` and on the stored reconstructed patients, which are read once
+    per process and are the same whatever the folder.
     """
-    reasons = published.explanations(folder)
-    known = registry(folder)
-    rows = [_row(claim, known, reasons) for claim in published.claims(folder).itertuples()]
+    account = _Account(
+        folder, registry(folder), published.explanations(folder), fitted.evidence(), fitted.left_out()
+    )
+    rows = [account.row(claim) for claim in published.claims(folder).itertuples()]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -72,11 +111,27 @@ def of_chapter(chapter: str, folder: Path = paths.PUBLISHED) -> pd.DataFrame:
 
 def owner(claim_id: str, folder: Path = paths.PUBLISHED) -> str:
     """The chapter that answers for a claim: the one with the longest prefix of its id in `ownership.csv`."""
-    rows = published.ownership(folder)
-    fitting = [(len(r.prefix), r.chapter) for r in rows.itertuples() if claim_id.startswith(r.prefix)]
-    if not fitting:
+    chapter = _by_prefix(claim_id, published.ownership(folder), "chapter")
+    if chapter is None:
         raise LedgerError(f"ownership.csv: no chapter answers for the claim {claim_id!r}; add a prefix")
-    return max(fitting)[1]
+    return chapter
+
+
+def reason(claim, folder: Path = paths.PUBLISHED) -> str:
+    """Why nothing printed pins a claim (a row of `claims.csv`), where nothing does."""
+    return _own_reason(claim.claim_id, folder) or REASONS[claim.statistic]
+
+
+def _own_reason(claim_id: str, folder: Path) -> str | None:
+    return _by_prefix(claim_id, published.reasons(folder), "reason")
+
+
+def _by_prefix(claim_id: str, table: pd.DataFrame, column: str) -> str | None:
+    """The entry of the longest prefix of the claim id, `None` where there is none."""
+    prefixes = [prefix for prefix in table["prefix"] if claim_id.startswith(prefix)]
+    if not prefixes:
+        return None
+    return table.loc[table["prefix"] == max(prefixes, key=len), column].iloc[0]
 
 
 def assemble(parts: Path = paths.LEDGER_PARTS, target: Path = paths.LEDGER) -> pd.DataFrame:
@@ -116,63 +171,120 @@ def write(table: pd.DataFrame, path: Path) -> None:
 # --- one row ----------------------------------------------------------------------------
 
 
-def _row(claim, known: Registry, reasons: dict[str, str]) -> dict[str, str]:
-    row = dict.fromkeys(COLUMNS, "") | {
-        "claim_id": claim.claim_id,
-        "location": claim.location,
-        "printed": claim.printed,
-        "chapter": owner(claim.claim_id),
-    }
-    if claim.statistic == "date":
-        return row | _quoted(claim, known)
-    target = known.values[claim.claim_id]
-    bounds = known.bounds(claim.claim_id)
-    allowed = target.allowed(bounds)
-    evidence = known.evidence(claim.claim_id)
-    agrees = bounds.meets(target.interval)
-    # An order alone, or a bound on one side alone, is too weak to be called a check.
-    tied = any(not isinstance(identity, AtMost) for identity in evidence)
-    if agrees and not (tied and allowed.lowest and allowed.highest):
-        return row | _quoted(claim, known)
-    return row | _compared(target, allowed, agrees, evidence, reasons)
+@dataclass(frozen=True)
+class _Account:
+    """What an account of the claims draws on, and the row of each."""
 
+    folder: Path
+    known: Registry
+    explanations: dict[str, str]
+    patients: dict[str, Fitted]
+    left_out: dict[str, dict[str, str]]
 
-def _compared(
-    target: Claim, allowed: Printable, agrees: bool, evidence: list[Identity], reasons: dict[str, str]
-) -> dict[str, str]:
-    pinned = allowed.count == 1 and any(identity.is_equation for identity in evidence)
-    why = "; ".join(dict.fromkeys(i.note for i in evidence))
-    return {
-        "reproduced": allowed.text,
-        "difference": _difference(target, allowed),
-        "grade": "recomputed" if pinned or not agrees else "quoted",
-        "verdict": ("match" if pinned else "compatible") if agrees else "differs",
-        "explanation": why if agrees else reasons.get(target.claim_id, ""),
-    }
+    def row(self, claim) -> dict[str, str]:
+        row = dict.fromkeys(COLUMNS, "") | {
+            "claim_id": claim.claim_id,
+            "location": claim.location,
+            "printed": claim.printed,
+            "chapter": owner(claim.claim_id, self.folder),
+        }
+        given = self._by_printed_numbers(claim)
+        if given["grade"] == "quoted" and claim.claim_id in self.patients:
+            given = self._by_patients(claim, given)
+        return row | given
+
+    def _by_printed_numbers(self, claim) -> dict[str, str]:
+        if claim.statistic == "date":
+            return self._unchecked(claim)
+        target = self.known.values[claim.claim_id]
+        bounds = self.known.bounds(claim.claim_id)
+        allowed = target.allowed(bounds)
+        evidence = self.known.evidence(claim.claim_id)
+        agrees = bounds.meets(target.interval)
+        # An order alone, or a bound on one side alone, is too weak to be called a check.
+        tied = any(not isinstance(identity, AtMost) for identity in evidence)
+        if agrees and not (tied and allowed.lowest and allowed.highest):
+            return self._unchecked(claim)
+        pinned = allowed.count == 1 and any(identity.is_equation for identity in evidence)
+        why = [*dict.fromkeys(identity.note for identity in evidence)]
+        if not pinned and (own := _own_reason(claim.claim_id, self.folder)):
+            why.append(own)
+        return {
+            "reproduced": allowed.text,
+            "difference": _difference(target, allowed),
+            "grade": "recomputed" if pinned or not agrees else "quoted",
+            "verdict": ("match" if pinned else "compatible") if agrees else "differs",
+            "explanation": "; ".join(why) if agrees else self.explanations.get(claim.claim_id, ""),
+        }
+
+    def _unchecked(self, claim) -> dict[str, str]:
+        why = f"{reason(claim, self.folder)}: no other printed number determines it"
+        if orders := self._orders(claim):
+            why += f" (checked for order only: {orders})"
+        if twins := self._twins(claim):
+            why += f"; printed alike as {twins}"
+        return {"grade": "quoted", "verdict": "unchecked", "explanation": why}
+
+    def _by_patients(self, claim, given: dict[str, str]) -> dict[str, str]:
+        found = self.patients[claim.claim_id]
+        agrees = found.agrees(claim.printed)
+        ours = found.text(claim.printed)
+        own = self.explanations.get(claim.claim_id, "")
+        return {
+            "reproduced": ours,
+            "difference": _less(ours, parse(claim.printed)),
+            "grade": "fitted",
+            "verdict": "match" if agrees else "differs",
+            "explanation": self._why_fitted(claim, found, given) if agrees else own,
+            **self.left_out.get(claim.claim_id, {}),
+        }
+
+    def _why_fitted(self, claim, found: Fitted, given: dict[str, str]) -> str:
+        sentences = [f"{self._role(found)}: {found.definition}"]
+        if members := len(found.members):
+            sentences.append(f"All {members} cohorts of the ensemble agree, the displayed one among them")
+        sentences.append(PROVES)
+        if parse(claim.printed).sign:
+            sentences.append("A sign only says on which side the value lies: other limits would hold as well")
+        if given["verdict"] == "compatible":
+            sentences.append(f"The other printed numbers allow {given['reproduced']}: {given['explanation']}")
+        elif orders := self._orders(claim):
+            sentences.append(f"The other printed numbers give an order only: {orders}")
+        if twins := self._twins(claim):
+            sentences.append(f"Printed alike as {twins}")
+        return ". ".join(sentences)
+
+    def _role(self, found: Fitted) -> str:
+        if found.role == "derived":
+            twins = self.known.twins(found.claim_id) & self.patients.keys()
+            if any(self.patients[twin].role == "target" for twin in twins):
+                return REPEAT
+        return ROLES[found.role]
+
+    def _orders(self, claim) -> str:
+        if claim.statistic == "date":
+            return ""
+        return "; ".join(dict.fromkeys(identity.note for identity in self.known.evidence(claim.claim_id)))
+
+    def _twins(self, claim) -> str:
+        if claim.claim_id not in self.known.values:
+            return ""
+        return ", ".join(sorted(self.known.twins(claim.claim_id) - {claim.claim_id}))
 
 
 def _difference(target: Claim, allowed: Printable) -> str:
-    """Ours minus printed, at printed precision; empty when there is no single value of ours."""
-    if allowed.count != 1:
+    return _less(allowed.lowest, target.printed) if allowed.count == 1 else ""
+
+
+def _less(ours: str, printed: Printed) -> str:
+    """Ours minus printed, at printed precision; empty where ours is no single value or only a side of one."""
+    try:
+        mine = parse(ours)
+    except UnreadableNumber:
         return ""
-    difference = parse(allowed.lowest).value - target.printed.value
-    return f"{float(difference):.{target.printed.decimals}f}"
-
-
-def _quoted(claim, known: Registry) -> dict[str, str]:
-    return {"grade": "quoted", "verdict": "unchecked", "explanation": _why_unchecked(claim, known)}
-
-
-def _why_unchecked(claim, known: Registry) -> str:
-    reason = NEEDS_PATIENTS if _asks_for_patients(claim) else AN_INPUT
-    if claim.statistic != "date" and (orders := [i.note for i in known.evidence(claim.claim_id)]):
-        reason += f" (checked for order only: {'; '.join(dict.fromkeys(orders))})"
-    twins = sorted(known.twins(claim.claim_id) - {claim.claim_id}) if claim.claim_id in known.values else []
-    return reason + (f"; printed alike as {', '.join(twins)}" if twins else "")
-
-
-def _asks_for_patients(claim) -> bool:
-    return claim.statistic in OF_PATIENTS and claim.location != "methods" and "planned" not in claim.claim_id
+    if mine.sign:
+        return ""
+    return f"{float(mine.value - printed.value):.{printed.decimals}f}"
 
 
 # --- what keeps a ledger from standing ---------------------------------------------------
@@ -190,9 +302,10 @@ def _completeness(table: pd.DataFrame, folder: Path):
 
 def _unexplained(table: pd.DataFrame):
     for row in table[(table["verdict"] == "differs") & (table["explanation"] == "")].itertuples():
+        rebuild = "build patients for the corrected number (make ensemble), " if row.grade == "fitted" else ""
         yield (
             f"{row.chapter}: claim {row.claim_id} differs (printed {row.printed}, ours {row.reproduced}); "
-            "correct the transcription, or explain it in explanations.csv"
+            f"correct the transcription, {rebuild}or explain it in explanations.csv"
         )
 
 
@@ -206,7 +319,9 @@ def _unearned(table: pd.DataFrame, folder: Path):
 
 
 def _standing(row) -> str:
-    return f"{row.grade}/{row.verdict} ({row.reproduced})"
+    standing = f"{row.grade}/{row.verdict} ({row.reproduced})"
+    left_out = (row.left_out_low, row.left_out_high, row.covered)
+    return f"{standing}, left out {' '.join(left_out)}" if any(left_out) else standing
 
 
 # --- the scoreboard -----------------------------------------------------------------------
@@ -218,23 +333,42 @@ class Scoreboard:
 
     `counts` has one row per grade and one column per verdict. `equations` are those between
     the printed numbers that pin at least one of them; `independent` is the rank of their
-    Jacobian at the printed values, repeats taken as one number.
+    Jacobian at the printed values, repeats taken as one number. Of the fitted numbers, `targets`
+    are those to which the search for patients was held, `drawn` those of the baseline table that
+    were drawn to agree. `narrow`: compatible numbers with at most ten values to choose from.
     """
 
     counts: pd.DataFrame
     total: int
     equations: int
     independent: int
+    targets: int
+    drawn: int
     narrow: int
 
     @property
-    def remarks(self) -> tuple[str, str]:
-        """What the counts rest on, in two sentences."""
+    def remarks(self) -> tuple[str, ...]:
+        """What the counts rest on, a remark for each grade that makes a comparison."""
         recomputed, compatible = self.counts.loc["recomputed"].sum(), self.counts["compatible"].sum()
         return (
             f"The {recomputed} recomputed numbers rest on {self.independent} independent equations between "
             "the printed numbers.",
+            *([self._of_fitted] if self.fitted else []),
             f"Of the {compatible} compatible numbers, {self.narrow} had at most ten values to choose from.",
+        )
+
+    @property
+    def fitted(self) -> int:
+        """How many numbers are fitted."""
+        return int(self.counts.loc["fitted"].sum())
+
+    @property
+    def _of_fitted(self) -> str:
+        others = self.fitted - self.targets - self.drawn
+        return (
+            f"The {self.fitted} fitted numbers rest on {self.targets} targets to which the search for "
+            f"reconstructed patients was held, and on {self.drawn} baseline numbers drawn to agree; {others} "
+            "repeat these or were confirmed afterwards. They prove only that they can all be true together."
         )
 
     def text(self) -> str:
@@ -268,11 +402,15 @@ def scoreboard(table: pd.DataFrame, folder: Path = paths.PUBLISHED) -> Scoreboar
     )
     known = registry(folder)
     equations = _equations_behind(set(table.loc[table["grade"] == "recomputed", "claim_id"]), known)
+    # The roles of the targets are read, not the patients: a page that counts them need not wait.
+    roles = table.loc[table["grade"] == "fitted", "claim_id"].map(fitted.targets()["role"])
     return Scoreboard(
         counts=counts.rename_axis(None).rename_axis(None, axis=1),
         total=len(table),
         equations=len(equations),
         independent=independent(equations, known),
+        targets=int((roles == "target").sum()),
+        drawn=int(roles.isna().sum()),
         narrow=_narrow(known, table.loc[table["verdict"] == "compatible", "claim_id"]),
     )
 

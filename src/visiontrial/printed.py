@@ -215,6 +215,20 @@ def prints_as(value: Fraction | float | int, printed: str) -> bool:
     return as_printed(value, target.decimals) == printed
 
 
+def as_printed_like(value: float | int, printed: str) -> str:
+    """A value of ours as the paper would print it in the place of these characters.
+
+    With their decimals; as the characters themselves where they carry a sign and the value lies on
+    that side. `not reached` for infinity, `not defined` for NaN.
+    """
+    if not math.isfinite(value):
+        return "not defined" if math.isnan(value) else "not reached"
+    target = parse(printed)
+    if target.sign and prints_as(value, printed):
+        return printed
+    return as_printed(value, target.decimals)
+
+
 @dataclass(frozen=True)
 class Printable:
     """The characters that could stand in one place: `lowest` to `highest`, `count` (`None`: no end)."""

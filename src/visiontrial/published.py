@@ -57,6 +57,7 @@ COLUMNS = {
     "named_results.csv": ("result_id", "location", "name", "what_it_is", "status", "needs"),
     "ownership.csv": ("prefix", "chapter"),
     "explanations.csv": ("claim_id", "explanation"),
+    "reasons.csv": ("prefix", "reason"),
 }  # fmt: skip
 
 
@@ -117,6 +118,12 @@ def explanations(folder: Path = paths.PUBLISHED) -> dict[str, str]:
 def ownership(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     """Which chapter answers for which claims: the longest matching prefix of the claim id decides."""
     return read_table("ownership.csv", folder)
+
+
+@cache
+def reasons(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
+    """Why the ledger can say no more of a claim: the longest matching prefix of the claim id decides."""
+    return read_table("reasons.csv", folder)
 
 
 def printed(claim_id: str, folder: Path = paths.PUBLISHED) -> str:

@@ -1,6 +1,6 @@
 """The front page's picture, and the charts of the chapter "Every number".
 
-`primary_results` draws what the paper prints: nothing in it is reproduced, and it says so.
+`primary_results` draws what the paper prints: nothing in it is computed, and it says so.
 `ledger_by_location` draws what became of every printed number. `room_for` draws what the
 others leave open in the place of one.
 """
@@ -177,7 +177,7 @@ def _ratio_panel(ratios: pd.DataFrame, width: int):
 
 
 def _primary_description(medians: pd.DataFrame, ratios: pd.DataFrame) -> str:
-    sentences = ["Quoted from the paper, not reproduced."]
+    sentences = ["As printed in the paper; nothing here was computed."]
     for ratio in ratios.itertuples():
         of = medians[medians["row"] == ratio.row].set_index("arm")["printed"]
         sentences.append(
