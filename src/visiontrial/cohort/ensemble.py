@@ -52,9 +52,9 @@ class Plan:
 
 PLANS = (
     Plan("registry", chains=320, at_least=280),
-    Plan("single-shape", chains=44, at_least=40, settings={"single_shape": True}),
-    Plan("without-arpi", chains=44, at_least=40, stratified_by=("ldh", "liver", "ecog")),
-    Plan("unstratified", chains=44, at_least=40, stratified_by=()),
+    Plan("single-shape", chains=44, at_least=30, settings={"single_shape": True}),
+    Plan("without-arpi", chains=44, at_least=30, stratified_by=("ldh", "liver", "ecog")),
+    Plan("unstratified", chains=44, at_least=30, stratified_by=()),
 )
 DISPLAYED = "registry"
 """The ensemble whose medoid is the displayed cohort."""
