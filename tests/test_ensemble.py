@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from visiontrial import paths, workers
 from visiontrial.__main__ import main
-from visiontrial.cohort import ensemble, packet, parquet, reader, store
+from visiontrial.cohort import ensemble, packet, parquet, reader, sources, store
 from visiontrial.cohort.seeds import seed_of
 
 PLANS = (
@@ -164,7 +164,7 @@ def test_a_changed_engine_starts_clean(tmp_path, monkeypatch):
 
 
 def test_the_fingerprint_covers_all_that_the_engine_imports():
-    rooms = ensemble._rooms_behind(ensemble.ENGINE)
+    rooms = sources.rooms_behind(*ensemble.ENGINE)
     assert {"visiontrial.cohort.packet", "visiontrial.cohort.parquet"} <= set(rooms)
     assert not {"visiontrial.cohort.ensemble", "visiontrial.cohort.verify"} & set(rooms)
 

@@ -16,16 +16,16 @@ from pathlib import Path
 import numba
 
 from visiontrial import paths
+from visiontrial.cohort import sources
 
 
 def _keep_compiled_code_by_source() -> None:
-    """Let numba keep compiled code in a folder of its own for each state of these rooms.
+    """Let numba keep compiled code in a folder of its own for each state of the engine's source.
 
     Numba looks only at the file of the function itself: after a change of what that function calls
     it would go on running the old code.
     """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    state = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:12]
+    state = hashlib.sha256(b"".join(sources.behind("visiontrial.cohort.chain"))).hexdigest()[:12]
     base = Path(os.environ.get("NUMBA_CACHE_DIR") or paths.BUILD / "numba")
     numba.config.CACHE_DIR = str(base / state)
 

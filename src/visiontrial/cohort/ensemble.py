@@ -11,12 +11,11 @@ was, and a changed engine, library or trial starts clean.
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -26,7 +25,7 @@ import numba
 import pandas as pd
 
 from visiontrial import files, paths, workers
-from visiontrial.cohort import derived, packet, reader, store
+from visiontrial.cohort import derived, packet, reader, sources, store
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import Trial
 
@@ -135,31 +134,8 @@ def _run(reconstruct: Reconstruct, chain: Chain) -> tuple[bytes, float]:
 @functools.cache
 def engine_fingerprint() -> str:
     """SHA-256 over the source of every room the engine is made of and the versions of its libraries."""
-    sources = [source.read_bytes() for _, source in sorted(_rooms_behind(ENGINE).items())]
-    parts = [hashlib.sha256(source).digest() for source in sources]
+    parts = [hashlib.sha256(source).digest() for source in sources.behind(*ENGINE)]
     return hashlib.sha256(b"".join(parts) + json.dumps(library_versions()).encode()).hexdigest()
-
-
-def _rooms_behind(modules: Iterable[str]) -> dict[str, Path]:
-    """These modules of the package and those that they import, directly or not, with their files."""
-    found: dict[str, Path] = {}
-    waiting = list(modules)
-    while waiting:
-        name = waiting.pop()
-        source = paths.ROOT.joinpath("src", *name.split(".")).with_suffix(".py")
-        if name not in found and source.exists():
-            found[name] = source
-            waiting += _imports(source)
-    return found
-
-
-def _imports(source: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(source.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def library_versions() -> dict[str, str]:
