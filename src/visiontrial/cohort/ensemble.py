@@ -53,7 +53,7 @@ PLANS = (
     Plan("registry", chains=320, at_least=280),
     Plan("single-shape", chains=44, at_least=30, settings={"single_shape": True}),
     Plan("without-arpi", chains=44, at_least=30, stratified_by=("ldh", "liver", "ecog")),
-    Plan("unstratified", chains=88, at_least=30, stratified_by=()),
+    Plan("unstratified", chains=64, at_least=20, stratified_by=()),
 )
 DISPLAYED = "registry"
 """The ensemble whose medoid is the displayed cohort."""
