@@ -35,6 +35,9 @@ COLOURS = ("control", "lu")
 SHORT_NAMES = {"lu": "177Lu-PSMA-617", "control": "Standard care"}
 SHOWN_MEMBERS = 12
 """Cohorts drawn when the reader asks for members: enough to see that curves cross, few enough to see them."""
+TOLD_MONTHS = (6, 12, 18, 24)
+"""Months at which curves are read out in words."""
+FONT, SMALL_FONT = 13, 12
 COUNTS = {"at_risk": "At risk", "events": "Events", "censored": "Censored"}
 
 
@@ -79,6 +82,11 @@ def arm_name(trial: Trial, arm: str) -> str:
     labels = {a.name: a.label for a in trial.arms}
     name = render.ARMS.get(arm, labels.get(arm, arm))
     return name[0].upper() + name[1:]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most so many characters; words are not divided."""
+    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 # --- views: what is drawn of one analysis ------------------------------------------------------------
@@ -161,8 +169,6 @@ class _Layout:
 
 _WIDE = _Layout(width=486, height=300, gutter=126, step=3, wrapped=100)
 _NARROW = _Layout(width=196, height=240, gutter=116, step=6, wrapped=50)
-_FONT = 13
-_SMALL = 12
 
 
 def kaplan_meier(
@@ -467,9 +473,9 @@ def _header(title: str, views: Sequence[View], layout: _Layout) -> alt.LayerChar
         .encode(x=alt.value(left), y=y, text="t:N")
         for kind, size, weight, colour in (
             ("title", 15, "bold", "ink"),
-            ("notice", _FONT, "bold", "highlight"),
-            ("plain", _FONT, "normal", "ink"),
-            ("rule", _SMALL, "normal", "muted"),
+            ("notice", FONT, "bold", "highlight"),
+            ("plain", FONT, "normal", "ink"),
+            ("rule", SMALL_FONT, "normal", "muted"),
         )
     ]
     arms = base.transform_filter("datum.k == 'arm'")
@@ -478,7 +484,7 @@ def _header(title: str, views: Sequence[View], layout: _Layout) -> alt.LayerChar
         arms.mark_rule(strokeWidth=3).encode(
             x=alt.value(left), x2=alt.value(left + 22), y=y, color=_ARM_COLOUR
         ),
-        names.mark_text(**text, fontSize=_FONT, fontWeight="bold").encode(
+        names.mark_text(**text, fontSize=FONT, fontWeight="bold").encode(
             x=alt.value(left + 30), y=y, text="t:N", color=_ARM_COLOUR
         ),
     ]
@@ -496,21 +502,17 @@ def _header_records(title: str, v: View, layout: _Layout) -> list[dict]:
     records: list[dict] = []
     place = 0.5
     for kind, text in lines:
-        for piece in _wrapped(text, layout.wrapped - (8 if kind == "title" else 0)):
+        for piece in wrapped(text, layout.wrapped - (8 if kind == "title" else 0)):
             records.append({"v": v.name, "n": place, "k": kind, "t": piece, "a": "1"})
             place += 1
     for number in (1, 0):
         arm = analysis.arms[number]
         words = f"{v.names[arm]}: median {median_in_words(analysis.medians[arm])}"
-        for n, piece in enumerate(_wrapped(words, layout.wrapped - 8)):
+        for n, piece in enumerate(wrapped(words, layout.wrapped - 8)):
             kind = "more" if n else "arm"
             records.append({"v": v.name, "n": place, "k": kind, "t": piece, "a": str(number)})
             place += 1
     return records
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_on_hyphens=False)
 
 
 def _p_sign(value: float) -> str:
@@ -549,7 +551,7 @@ def _counts_panel(views: Sequence[View], last: int, layout: _Layout) -> alt.Laye
         axis=alt.Axis(
             labelExpr=words,
             labelFontWeight=bold,
-            labelFontSize=_SMALL,
+            labelFontSize=SMALL_FONT,
             domain=False,
             ticks=False,
             labelPadding=20,
@@ -558,7 +560,7 @@ def _counts_panel(views: Sequence[View], last: int, layout: _Layout) -> alt.Laye
         ),
     )
     base = _of_view(alt.Chart(_rows(records)), views).transform_filter("datum.m <= until")
-    text = base.mark_text(fontSize=_SMALL).encode(
+    text = base.mark_text(fontSize=SMALL_FONT).encode(
         x=_x(layout, title=None, labels=False), y=y, text="t:N", color=_ARM_COLOUR
     )
     return text.properties(width=layout.width, height=layout.row * len(rows), view={"stroke": None})
@@ -585,7 +587,7 @@ def _curves_in_words(title: str, v: View) -> str:
         f"{NOTICE}. {title} in {v.name}: Kaplan-Meier curves of {sizes[other]} with {v.names[other]} and "
         f"{sizes[reference]} with {v.names[reference].lower()}."
     ]
-    for month in _told_months(_last_month([v])):
+    for month in TOLD_MONTHS:
         words = [_month_in_words(v, arm, month) for arm in (other, reference)]
         if all(words):
             sentences.append(f"At {month} months, {v.event_free.lower()}: {words[0]}, against {words[1]}.")
@@ -601,7 +603,3 @@ def _curves_in_words(title: str, v: View) -> str:
             "with the paper. They hold no sampling error."
         )
     return " ".join(sentences)
-
-
-def _told_months(last: int) -> list[int]:
-    return [month for month in (6, 12, 18, 24) if month <= last]
