@@ -346,6 +346,13 @@ def test_shorter_followup_agrees_with_r(thirty):
         thirty.until(0.5)
 
 
+def test_follow_up_can_end_on_a_day_of_each_patients_own(six):
+    """By hand: nobody is cut but the first (day 9 to 7) and the fifth (day 6 to 5, before the event)."""
+    cut = six.until(np.array([7, 9, 9, 9, 5, 9]))
+    assert cut.days.tolist() == [7, 1, 1, 6, 5, 8]
+    assert cut.event.tolist() == [False, True, False, True, False, False]
+
+
 def test_everybody_is_counted_once(six):
     """By hand, at days 0, 1 and 6: an event and a censoring on day 1, two events on day 6."""
     table = survival.counted(six, [0, 1, 6])

@@ -27,7 +27,7 @@ import pandas as pd
 from statsmodels.stats.rates import confint_poisson_2indep
 
 from visiontrial import paths, published, survival
-from visiontrial.cohort import derived, displayed, quantities, reader
+from visiontrial.cohort import derived, displayed, reader
 from visiontrial.cohort.quantities import ReconstructionRange, reconstruction_range
 from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
 from visiontrial.cohort.verify import Analyses
@@ -148,6 +148,23 @@ class Reconstruction:
             )
         data = _cut(self._analyses.outcomes(paramcd, population), rules)
         return Analysis(paramcd, population, self.arms, data, rules)
+
+    def months_earlier(self, analysis: Analysis, months: float) -> Analysis:
+        """The same analysis as if the data had been cut off so many months earlier."""
+        days = self.days_to_cutoff(analysis.population) - round(months * DAYS_PER_MONTH)
+        if (days < 1).any():
+            raise EfficacyError(f"{months:g} months before the cutoff not everybody had been randomized")
+        earlier = analysis.data.until(days)
+        return Analysis(analysis.paramcd, analysis.population, analysis.arms, earlier, analysis.rules)
+
+    def days_to_cutoff(self, population: str) -> np.ndarray:
+        """Days from randomization to the data cutoff of each patient of the displayed cohort."""
+        return self._analyses.days_to_cutoff(population, "all")
+
+    def prints(self, statistic: str, paramcd: str, population: str, arm: str = "all") -> bool:
+        """Whether the paper prints this statistic, so that the cohorts were made to agree with it."""
+        wanted = (statistic, paramcd, population, arm)
+        return any((t.statistic, t.paramcd, t.population, t.arm) == wanted for t in self.trial.targets)
 
     def range_of(self, quantity: str) -> ReconstructionRange:
         """Reconstruction range of a quantity of `cohort.quantities`."""
@@ -284,6 +301,13 @@ def _first_month_at(estimates: pd.DataFrame, level: float) -> pd.Series:
     return reached.idxmax().astype(float).where(reached.any(), math.inf)
 
 
+def median_range(
+    reconstruction: Reconstruction, paramcd: str, population: str, arm: str
+) -> ReconstructionRange:
+    """Reconstruction range of a median, in months, on the stored grid of half months."""
+    return reconstruction_range(_first_month_at(reconstruction.values(paramcd, population)[arm], 0.5))
+
+
 def period_ratios(
     reconstruction: Reconstruction, paramcd: str, population: str, cuts: Sequence[float], level: float = 0.95
 ) -> pd.DataFrame:
@@ -339,19 +363,28 @@ def total_events(reconstruction: Reconstruction, paramcd: str, population: str) 
 
 
 @dataclass(frozen=True)
-class Significance:
-    """A two-sided P value of the displayed cohort, over the cohorts, and against its part of alpha."""
+class Significance(survival.Statistic):
+    """A two-sided P value against its part of alpha: in the displayed cohort and over the ensemble."""
 
     p_value: float
     smallest: float
     largest: float
     alpha: float
     cohorts: int
+    rule: str
 
     @property
     def significant_in(self) -> str:
         """In which cohorts the P value is below alpha, in words."""
         return "every cohort" if self.largest < self.alpha else "not every cohort"
+
+    @property
+    def finding(self) -> str:
+        return (
+            f"P from {self.smallest:.2g} to {self.largest:.2g} over {self.cohorts} cohorts "
+            f"({self.p_value:.2g} in the displayed one); below the level {self.alpha:g} in "
+            f"{self.significant_in}"
+        )
 
 
 def significance(
@@ -360,9 +393,5 @@ def significance(
     """The log-rank test of an analysis against the claim `alpha`; `p_value` is the claim of its P value."""
     values = reconstruction.derived.statistics[p_value]
     level = float(published.value(alpha))
-    return Significance(analysis.log_rank.p_value, values.min(), values.max(), level, len(values))
-
-
-def landmarks(reconstruction: Reconstruction, population: str) -> tuple[int, ...]:
-    """Months at which `cohort.quantities` gives survival in this population."""
-    return quantities.landmarks(reconstruction.trial, population)
+    test = analysis.log_rank
+    return Significance(test.p_value, values.min(), values.max(), level, len(values), test.rule)

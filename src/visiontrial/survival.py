@@ -106,13 +106,15 @@ class Outcomes:
         """The same patients in one stratum."""
         return Outcomes(self.days, self.event, self.arm, np.zeros(len(self), np.int64))
 
-    def until(self, day: float) -> Outcomes:
-        """The same patients, followed no longer than to the end of `day`: who goes on is censored then."""
-        if not day >= 1:
-            raise UnusableOutcomes(f"follow-up cannot end on day {day:g}: the first day is 1")
-        return Outcomes(
-            np.minimum(self.days, math.floor(day)), self.event & (self.days <= day), self.arm, self.stratum
-        )
+    def until(self, day: float | np.ndarray) -> Outcomes:
+        """The same patients, followed no longer than to the end of `day`: who goes on is censored then.
+
+        `day` is one for all or one per patient, of shape (n,).
+        """
+        last = np.floor(np.broadcast_to(day, self.days.shape)).astype(np.int64)
+        if (last < 1).any():
+            raise UnusableOutcomes(f"follow-up cannot end on day {np.min(day):g}: the first day is 1")
+        return Outcomes(np.minimum(self.days, last), self.event & (self.days <= last), self.arm, self.stratum)
 
     def reversed(self) -> Outcomes:
         """Censorings as events and events as censorings: the outcome of the reverse Kaplan-Meier estimate."""

@@ -64,13 +64,6 @@ def level(share: float) -> str:
     return f"{100 * share:g}%"
 
 
-def median_in_words(median: survival.Median) -> str:
-    """For example `15.3 months (95% CI 14.5 to 16.5)`."""
-    unit = "" if math.isinf(median.median) else " months"
-    limits = f"{months(median.low)} to {months(median.high)}"
-    return f"{months(median.median)}{unit} ({level(median.level)} CI {limits})"
-
-
 def ratio_in_words(ratio: survival.HazardRatio) -> str:
     """For example `hazard ratio 0.62 (95% CI 0.52 to 0.74)`."""
     estimate, low, high = (as_printed(v, 2) for v in (ratio.ratio, ratio.low, ratio.high))
@@ -100,6 +93,10 @@ class View:
     map an arm to its reconstruction range (`month`, `low`, `high`) and to the curves of some
     cohorts (months by members); `cohorts` is the size of the ensemble. `names` of the arms are
     those of the legend, `short` those beside the counts.
+
+    `unprinted` says in words what stands in place of a result that the paper does not print: under
+    an arm, its median, under `hazard_ratio`, the ratio and the test. The one displayed cohort is
+    no source for these.
     """
 
     name: str
@@ -110,6 +107,7 @@ class View:
     bands: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     members: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     cohorts: int = 0
+    unprinted: Mapping[str, str] = field(default_factory=dict)
 
 
 def view(
@@ -137,7 +135,19 @@ def view(
         bands={arm: efficacy.range_by_month(values) for arm, values in estimates.items()},
         members={arm: values[_some(values.columns)] for arm, values in estimates.items()},
         cohorts=reconstruction.cohorts,
+        unprinted=_unprinted(reconstruction, paramcd, population),
     )
+
+
+def _unprinted(reconstruction: Reconstruction, paramcd: str, population: str) -> dict[str, str]:
+    words = {}
+    if not reconstruction.prints("hazard_ratio", paramcd, population):
+        words["hazard_ratio"] = "No hazard ratio is printed for these patients, so none is given here"
+    for arm in reconstruction.arms:
+        if not reconstruction.prints("median", paramcd, population, arm):
+            found = efficacy.median_range(reconstruction, paramcd, population, arm)
+            words[arm] = f"not printed, {found.low:g} to {found.high:g} months over the cohorts"
+    return words
 
 
 def event_free(trial: Trial, paramcd: str) -> str:
@@ -168,7 +178,7 @@ class _Layout:
 
 
 _WIDE = _Layout(width=486, height=300, gutter=126, step=3, wrapped=100)
-_NARROW = _Layout(width=196, height=240, gutter=116, step=6, wrapped=50)
+_NARROW = _Layout(width=188, height=240, gutter=116, step=6, wrapped=47)
 
 
 def kaplan_meier(
@@ -372,7 +382,7 @@ def _median_layers(views: Sequence[View], x: alt.X, y: alt.Y) -> list[alt.Chart]
         }
         for v in views
         for number, arm in enumerate(v.analysis.arms)
-        if math.isfinite(median := v.analysis.medians[arm].median)
+        if arm not in v.unprinted and math.isfinite(median := v.analysis.medians[arm].median)
     ]
     base = _of_view(alt.Chart(_rows(records)), views)
     style = {"strokeDash": [4, 3], "strokeWidth": 1, "clip": True}
@@ -492,11 +502,7 @@ def _header(title: str, views: Sequence[View], layout: _Layout) -> alt.LayerChar
 
 
 def _header_records(title: str, v: View, layout: _Layout) -> list[dict]:
-    analysis = v.analysis
-    ratio, test = analysis.hazard_ratio, analysis.log_rank
-    lines = [("title", title), ("notice", f"{NOTICE}: {v.name}")]
-    lines += [("plain", _first_upper(ratio_in_words(ratio)) + f"; log-rank P {_p_sign(test.p_value)}")]
-    lines += [("rule", f"{ratio.rule}; {test.rule}")]
+    lines = [("title", title), ("notice", f"{NOTICE}: {v.name}"), *_comparison_lines(v)]
     if v.bands:
         lines += [("rule", _band_in_words(v))]
     records: list[dict] = []
@@ -506,13 +512,28 @@ def _header_records(title: str, v: View, layout: _Layout) -> list[dict]:
             records.append({"v": v.name, "n": place, "k": kind, "t": piece, "a": "1"})
             place += 1
     for number in (1, 0):
-        arm = analysis.arms[number]
-        words = f"{v.names[arm]}: median {median_in_words(analysis.medians[arm])}"
+        arm = v.analysis.arms[number]
+        words = f"{v.names[arm]}: median {_median(v, arm)}"
         for n, piece in enumerate(wrapped(words, layout.wrapped - 8)):
             kind = "more" if n else "arm"
             records.append({"v": v.name, "n": place, "k": kind, "t": piece, "a": str(number)})
             place += 1
     return records
+
+
+def _comparison_lines(v: View) -> list[tuple[str, str]]:
+    if "hazard_ratio" in v.unprinted:
+        return [("plain", v.unprinted["hazard_ratio"])]
+    ratio, test = v.analysis.hazard_ratio, v.analysis.log_rank
+    words = f"{_first_upper(ratio_in_words(ratio))}; log-rank P {_p_sign(test.p_value)}"
+    return [("plain", words), ("rule", f"{ratio.rule}; {test.rule}")]
+
+
+def _median(v: View, arm: str) -> str:
+    if arm in v.unprinted:
+        return v.unprinted[arm]
+    median = v.analysis.medians[arm].median
+    return months(median) + ("" if math.isinf(median) else " months")
 
 
 def _p_sign(value: float) -> str:
@@ -591,12 +612,8 @@ def _curves_in_words(title: str, v: View) -> str:
         words = [_month_in_words(v, arm, month) for arm in (other, reference)]
         if all(words):
             sentences.append(f"At {month} months, {v.event_free.lower()}: {words[0]}, against {words[1]}.")
-    sentences += [
-        f"Median: {median_in_words(analysis.medians[other])}, against "
-        f"{median_in_words(analysis.medians[reference])}.",
-        f"{_first_upper(ratio_in_words(analysis.hazard_ratio))} ({analysis.hazard_ratio.rule}); P "
-        f"{_p_sign(analysis.log_rank.p_value)} ({analysis.log_rank.rule}).",
-    ]
+    sentences.append(f"Median: {_median(v, other)}, against {_median(v, reference)}.")
+    sentences += [f"{text}." for _, text in _comparison_lines(v)]
     if v.bands:
         sentences.append(
             f"In parentheses, reconstruction ranges: where 95% of {v.cohorts} cohorts lie that all agree "
