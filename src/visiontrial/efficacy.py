@@ -288,10 +288,8 @@ def gains(
     for share in shares:
         reached = [_first_month_at(estimates[arm], 1 - share) for arm in (reference, other)]
         gain = (reached[1] - reached[0]).where(reached[0] < math.inf)
-        over = reconstruction_range(gain)
-        rows.append(
-            (share, reached[0][shown], reached[1][shown], gain[shown], over.low, over.high, over.undefined)
-        )
+        estimate = (share, reached[0][shown], reached[1][shown], gain[shown])
+        rows.append((*estimate, *_range_where_defined(gain)))
     return pd.DataFrame(rows, columns=["share", "arm0", "arm1", "gain", "low", "high", "undefined"])
 
 
@@ -328,20 +326,26 @@ def period_ratios(
         time = [_area(counts["at_risk"][arm], start, end) for arm in (reference, other)]
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = (events[1] / time[1]) / (events[0] / time[0])
-        over = reconstruction_range(ratio.replace(math.inf, math.nan))
+        over = _range_where_defined(ratio.replace(math.inf, math.nan))
         mine = (events[1][shown], time[1][shown], events[0][shown], time[0][shown])
         limits = (math.nan, math.nan)
         if min(mine) > 0:
             limits = confint_poisson_2indep(*mine, method="score", compare="ratio", alpha=1 - level)
-        rows.append(
-            (start, end, events[0][shown], events[1][shown], ratio[shown], *limits, over.low, over.high,
-             over.undefined)
-        )  # fmt: skip
+        estimate = (start, end, events[0][shown], events[1][shown], ratio[shown], *limits)
+        rows.append((*estimate, *over))
     columns = [
         "start", "end", "events0", "events1", "ratio", "sampling_low", "sampling_high", "low", "high",
         "undefined",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
+
+
+def _range_where_defined(values: pd.Series) -> tuple[float, float, int]:
+    """Ends of the reconstruction range and the number of cohorts without the value; NaN where none has it."""
+    if values.isna().all():
+        return math.nan, math.nan, len(values)
+    found = reconstruction_range(values)
+    return found.low, found.high, found.undefined
 
 
 def _gained(cumulative: pd.DataFrame, start: float, end: float) -> pd.Series:
