@@ -39,6 +39,11 @@ def data_of(figure: render.Figure, view: dict) -> list[dict]:
     return figure.specification["datasets"][view["data"]["name"]]
 
 
+def header(figure: render.Figure) -> list[dict]:
+    """The lines of text above the plot."""
+    return data_of(figure, figure.specification["vconcat"][0])
+
+
 def layer_with(figure: render.Figure, mark: str, **style) -> dict:
     """The one layer of the plot with this mark and style."""
     found = [
@@ -118,7 +123,7 @@ def test_the_reader_can_restrict_time_show_cohorts_and_change_the_patients(progr
 
 
 def test_picture_and_words_say_that_the_patients_are_reconstructed(progression, vision):
-    words = " ".join(r["t"] for r in data_of(progression, layers(progression, 0)[0]))
+    words = " ".join(r["t"] for r in header(progression))
     assert figures.NOTICE in words
     assert f"95% of {vision.cohorts} cohorts" in words
     assert "no sampling error" in words
@@ -127,7 +132,7 @@ def test_picture_and_words_say_that_the_patients_are_reconstructed(progression, 
 
 
 def test_results_stand_with_their_rules(progression):
-    words = [r["t"] for r in data_of(progression, layers(progression, 0)[0])]
+    words = [r["t"] for r in header(progression)]
     assert "Hazard ratio 0.40 (99.2% CI 0.29 to 0.57); log-rank P <0.001" in words
     assert any("Efron ties, Wald limits; log-rank test" in text for text in words)
     assert "Median: 8.7 months, against 3.4 months." in progression.description
@@ -147,9 +152,10 @@ def test_what_the_paper_does_not_print_is_not_taken_from_one_cohort(vision):
 
 def test_time_can_be_cut_off_by_rule(vision):
     figure = figures.kaplan_meier("os", vision, "OS", ("all_randomized",), Rules(months=12))
-    assert figure.specification["params"][0]["value"] == 12
+    parameters = {p["name"]: p for p in figure.specification["params"]}
+    assert parameters["until"]["value"] == 12
     assert "At 18 months" not in figure.description
-    assert "patients" not in {p["name"] for p in figure.specification["params"]}
+    assert "patients" not in parameters, "nothing to change to"
 
 
 def test_outcomes_without_an_ensemble_can_be_drawn(analysis):
@@ -243,7 +249,7 @@ def test_every_cohort_is_in_one_class_of_events():
     "figure",
     [
         lambda v: effects.gains("a", v, "OS", "all_randomized", (0.5,)),
-        lambda v: effects.event_totals("b", pd.Series([1, 2]), {}, 1, ""),
+        lambda v: effects.event_totals("b", pd.Series([1, 2]), {"planned": 2}, 1, ""),
         lambda v: effects.differences("c", v, v.analysis("OS", "pfs_set"), 3),
     ],
 )  # fmt: skip

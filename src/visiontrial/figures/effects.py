@@ -368,8 +368,9 @@ def event_totals(
     name: str, totals: pd.Series, references: Mapping[str, float], width: int, words: str
 ) -> render.Figure:
     """How many cohorts have how many events, in classes of `width`, with reference numbers as lines."""
-    low = width * math.floor(min(totals.min(), *references.values()) / width)
-    high = width * math.ceil((max(totals.max(), *references.values()) + 1) / width)
+    inside = [*totals, *references.values()]
+    low = width * math.floor(min(inside) / width)
+    high = width * math.ceil((max(inside) + 1) / width)
     edges = np.arange(low, high + 1, width)
     heights, _ = np.histogram(totals, bins=edges)
     bars = pd.DataFrame({"from": edges[:-1], "to": edges[1:], "cohorts": heights})
