@@ -13,6 +13,8 @@ OTHER_PARAMETERS = {
         "unknown_status": "uncounted",
     },
     "02-baseline": {"smd_threshold": 0.25, "multiplicity_method": "fdr_bh", "alpha": 0.01},
+    "20-imaging-based-pfs": {"analysis_set": "all_randomized", "ties": "breslow", "time_limit": 12},
+    "21-overall-survival": {"analysis_set": "pfs_set", "interval_transform": "log", "confidence_level": 0.9},
     "50-adverse-events": {"confidence_level": 0.9, "difference_method": "agresti-caffo"},
     "80-forensics": {"doctored_claim": "os.ci-high", "doctored_value": "0.94"},
     "90-every-number": {"claim_id": "os.median.lu", "mutation_seed": 1, "mutations": 3},

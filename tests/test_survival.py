@@ -31,6 +31,8 @@ THIRTY = {
 SIX = {"days": [9, 1, 1, 6, 6, 8], "event": [1, 1, 0, 1, 1, 0], "arm": [0, 1, 1, 1, 0, 0]}
 """The first test data of R's survival package (tests/book1.R), without the patient of unknown status."""
 
+TWO_STRATA = outcomes(**{**THIRTY, "stratum": [s > 2 for s in THIRTY["stratum"]]})
+
 
 @pytest.fixture(scope="module")
 def thirty() -> survival.Outcomes:
@@ -62,6 +64,29 @@ def test_cox_agrees_with_r(thirty):
         (-0.891669242972840, 0.512506009227288), abs=1e-12
     )
     assert (plain.beta, plain.se) == pytest.approx((-0.898117992223090, 0.459867028949491), abs=1e-12)
+
+
+def test_breslow_ties_agree_with_r(thirty):
+    """coxph(Surv(days,event)~arm, ties="breslow", ...); and with strata(s>2)."""
+    plain = survival.cox(thirty.unstratified(), ties="breslow")
+    assert (plain.beta, plain.se) == pytest.approx((-0.893303526487334, 0.459800802118650), abs=1e-12)
+    assert "unstratified, Breslow ties" in plain.rule
+    two = survival.cox(TWO_STRATA, ties="breslow")
+    assert (two.beta, two.se) == pytest.approx((-1.063627518927102, 0.508572237410223), abs=1e-12)
+
+
+def test_breslow_of_six_is_the_root_of_a_quadratic(six):
+    """Breslow's likelihood of the six is r/(3r+3) · r/(r+3)², whose top solves r² − 3r − 6 = 0."""
+    r = (3 + math.sqrt(33)) / 2
+    information = r / (r + 1) ** 2 + 2 * 3 * r / (r + 3) ** 2
+    fit = survival.cox(six, ties="breslow")
+    assert fit.ratio == pytest.approx(r, rel=1e-12)
+    assert fit.se == pytest.approx(information**-0.5, rel=1e-12)
+
+
+def test_unknown_ties_are_refused(six):
+    with pytest.raises(ValueError, match="efron or breslow, not 'exact'"):
+        survival.cox(six, ties="exact")
 
 
 def test_wald_limits_agree_with_r(thirty):
@@ -104,6 +129,21 @@ def test_log_rank_of_six(six):
     """Observed 2, expected 1/2 + 1/2, variance 1/4 + 2·(1/4)(3/4)(2/3) = 1/2: chi-square 2."""
     assert survival.log_rank(six).chi_square == pytest.approx(2, rel=1e-14)
     assert survival.log_rank(six).p_value == pytest.approx(math.erfc(1), rel=1e-12)
+
+
+def test_log_rank_counts_what_it_compares(six, thirty):
+    """survdiff(...)$obs, $exp and $var for arm 1: with strata(s), 9, 12.69145021645022, 4.25353400397502."""
+    by_hand = survival.log_rank(six)
+    assert (by_hand.observed, by_hand.expected, by_hand.variance) == pytest.approx((2, 1, 1 / 2))
+    test = survival.log_rank(thirty)
+    assert (test.observed, test.expected, test.variance) == pytest.approx(
+        (9, 12.69145021645022, 4.25353400397502), rel=1e-13
+    )
+    two = survival.log_rank(TWO_STRATA)
+    assert (two.observed, two.expected, two.variance) == pytest.approx(
+        (9, 13.5011689326587, 4.19198263558546), rel=1e-13
+    )
+    assert two.chi_square == pytest.approx(4.8331597531778, rel=1e-12)
 
 
 def test_log_rank_agrees_with_r(thirty):
@@ -249,11 +289,75 @@ def test_restricted_means_agree_with_r_and_lifelines(thirty):
     """summary(survfit(Surv(days,event)~1, d[d$arm==a,]), rmean=24): 14.41836734693877, 19.56346153846154."""
     found = survival.restricted_means(thirty, 24)
     assert (found.arm0, found.arm1) == pytest.approx((14.41836734693877, 19.56346153846154), rel=1e-13)
+    assert (found.se0, found.se1) == pytest.approx((1.94359727247933, 1.50524931696191), rel=1e-13)
     assert found.difference == found.arm1 - found.arm0
     fitter = KaplanMeierFitter().fit(thirty.of_arm(1).days, thirty.of_arm(1).event)
     assert found.arm1 == pytest.approx(restricted_mean_survival_time(fitter, t=24), rel=1e-13)
     with pytest.raises(ValueError, match="positive number of days"):
         survival.restricted_means(thirty, 0)
+
+
+def test_restricted_means_of_six(six):
+    """To day 8: arm 0 has 6 + 2·2/3 = 22/3, arm 1 has 1 + 5·2/3 = 13/3.
+
+    Variances: one event of three on day 6, (2·2/3)² · 1/6 = 8/27; one of three on day 1, (5·2/3)² · 1/6
+    = 50/27, and the last patient of arm 1, whose event leaves no area behind.
+    """
+    found = survival.restricted_means(six, 8)
+    assert (found.arm0, found.arm1) == pytest.approx((22 / 3, 13 / 3))
+    assert (found.se0**2, found.se1**2) == pytest.approx((8 / 27, 50 / 27))
+    half = 1.959963984540054 * math.sqrt(58 / 27)
+    assert (found.low, found.high) == pytest.approx((-3 - half, -3 + half))
+
+
+def test_a_mean_beyond_the_last_observation_has_no_error():
+    data = outcomes([2, 5, 3, 9], [1, 0, 1, 0], [0, 0, 1, 1])
+    assert math.isnan(survival.restricted_means(data, 6).se0)
+    assert math.isnan(survival.restricted_means(data, 6).low)
+    assert survival.restricted_means(data, 6).se1 > 0
+
+
+def test_survival_at_a_landmark_agrees_with_r(thirty):
+    """summary(survfit(Surv(days,event)~1, d[d$arm==a,], conf.type="log-log"), times=20)."""
+    found = survival.survival_difference(thirty, 20)
+    assert (found.arm0, found.arm1) == pytest.approx((0.2448979591836735, 0.621923076923077), rel=1e-13)
+    assert (found.se0, found.se1) == pytest.approx((0.1209824718440025, 0.135853074962573), rel=1e-13)
+    landmark = survival.kaplan_meier(thirty.of_arm(1)).landmark(20)
+    assert (landmark.survival, landmark.low, landmark.high) == pytest.approx(
+        (0.621923076923077, 0.310410423988766, 0.824634244876259), rel=1e-13
+    )
+
+
+def test_survival_difference_of_six(six):
+    """At day 6: 2/3 with variance (2/3)²/6 = 2/27 in arm 0; nothing left, and no variance, in arm 1."""
+    found = survival.survival_difference(six, 6)
+    assert (found.arm0, found.se0**2) == pytest.approx((2 / 3, 2 / 27))
+    assert found.arm1 == 0
+    assert math.isnan(found.se1)
+    assert math.isnan(found.low)
+    assert survival.survival_difference(six, 5).difference == pytest.approx(2 / 3 - 1)
+
+
+def test_shorter_followup_agrees_with_r(thirty):
+    """coxph on event & days <= 20, pmin(days, 20), with strata(s)."""
+    fit = survival.cox(thirty.until(20))
+    assert (fit.beta, fit.se) == pytest.approx((-0.968854073662061, 0.560702739454876), abs=1e-12)
+    with pytest.raises(UnusableOutcomes, match="the first day is 1"):
+        thirty.until(0.5)
+
+
+def test_follow_up_can_end_on_a_day_of_each_patients_own(six):
+    """By hand: nobody is cut but the first (day 9 to 7) and the fifth (day 6 to 5, before the event)."""
+    cut = six.until(np.array([7, 9, 9, 9, 5, 9]))
+    assert cut.days.tolist() == [7, 1, 1, 6, 5, 8]
+    assert cut.event.tolist() == [False, True, False, True, False, False]
+
+
+def test_everybody_is_counted_once(six):
+    """By hand, at days 0, 1 and 6: an event and a censoring on day 1, two events on day 6."""
+    table = survival.counted(six, [0, 1, 6])
+    assert table.to_numpy().tolist() == [[6, 0, 0], [6, 1, 1], [4, 3, 1]]
+    assert table.index.tolist() == [0, 1, 6]
 
 
 def test_numbers_at_risk_are_counted(six):
@@ -316,11 +420,34 @@ def test_results_carry_their_rule(thirty):
         "95% limits by the log-log transform of Greenwood's variance"
     )
     assert str(survival.kaplan_meier(thirty)).startswith("Kaplan-Meier curve of 30 patients, 21 events; 95%")
-    assert (
-        str(survival.log_rank(thirty)) == "chi-square 3.204, P = 0.0735; log-rank test, 4 strata, two-sided"
+    assert str(survival.log_rank(thirty)) == (
+        "chi-square 3.204, P = 0.0735 (9 events in arm 1, 12.7 expected); log-rank test, 4 strata, two-sided"
     )
     assert "per unit of km time" in str(survival.proportional_hazards(thirty))
-    assert str(survival.restricted_means(thirty, 24)).startswith("5.145 days of 24 (19.56 against 14.42)")
+    assert str(survival.restricted_means(thirty, 24)).startswith(
+        "difference of the restricted means up to day 24, 5.145 days (95% CI 0.3269 to 9.963; "
+        "19.56 against 14.42); areas under the Kaplan-Meier curves"
+    )
+    landmark = survival.kaplan_meier(thirty).landmark(20)
+    assert str(landmark).startswith(
+        "survival 0.4357 at day 20 (95% CI 0.242 to 0.6147); 95% limits by the log-log"
+    )
+    alive = survival.kaplan_meier(outcomes([5, 6], [0, 0])).median()
+    assert str(alive).startswith("not reached (95% CI not reached to not reached); first day")
+
+
+def test_results_have_a_face_for_pages(thirty):
+    assert survival.cox(thirty)._repr_html_() == (
+        "<p class='statistic'><strong>hazard ratio 0.41 (95% CI 0.1501 to 1.119)</strong><br>"
+        "<small>Cox model, 4 strata, Efron ties, Wald limits</small></p>"
+    )
+    rest = (
+        survival.log_rank(thirty), survival.proportional_hazards(thirty), survival.kaplan_meier(thirty),
+        survival.followup(thirty), survival.restricted_means(thirty, 24),
+        survival.survival_difference(thirty, 24),
+    )  # fmt: skip
+    for result in rest:
+        assert f"<small>{result.rule.replace(chr(39), '&#x27;')}</small>" in result._repr_html_()
 
 
 def test_numpy_warns_as_before(thirty):
@@ -391,4 +518,6 @@ def test_curve_and_counts_agree(rows):
     assert (curve.low <= curve.survival + 1e-12).all()
     assert (curve.survival <= curve.high + 1e-12)[defined].all()
     assert survival.at_risk(data, curve.days).tolist() == curve.at_risk.tolist()
+    table = survival.counted(data, curve.days)
+    assert (survival.at_risk(data, curve.days + 1) + table["events"] + table["censored"] == len(data)).all()
     assert survival.events_by(data, curve.days).tolist() == np.cumsum(curve.events).tolist()

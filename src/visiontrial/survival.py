@@ -1,14 +1,15 @@
 """Survival analysis of two randomized arms: thin, named wrappers around lifelines, statsmodels and scipy.
 
 Every reported number about time comes from here. The estimates are lifelines'
-(Kaplan-Meier, Cox) and statsmodels' (stratified log-rank); this room adds what those leave
-open or get wrong, each with its rule in the result's text:
+(Kaplan-Meier, Cox with Efron's ties) and statsmodels' (stratified log-rank, Cox with Breslow's
+ties); this room adds what those leave open or get wrong, each with its rule in the result's text:
 
 - the transform of the Kaplan-Meier interval is named, and where nobody is left at risk the
   upper limit does not exist (as in R; lifelines sets it to 0 there);
 - the median counts a curve that lies on one half exactly, whatever the rounding of products;
 - nothing is read from a curve beyond its last observation;
-- numbers at risk and of events are counted directly;
+- numbers at risk, of events and of censorings are counted directly;
+- a restricted mean has the standard error of an estimate (lifelines gives the variance of a time);
 - the proportional-hazards test holds for stratified models (lifelines' with ranked times does not).
 
 Times are whole days, day 1 being the day of randomization. On one day events come before
@@ -18,6 +19,7 @@ P values are two-sided.
 
 from __future__ import annotations
 
+import html
 import math
 import warnings
 from collections.abc import Callable
@@ -30,10 +32,12 @@ from lifelines import KaplanMeierFitter
 from lifelines.exceptions import ConvergenceError, ConvergenceWarning
 from lifelines.fitters.coxph_fitter import SemiParametricPHFitter
 from scipy.stats import chi2, norm
+from statsmodels.duration.hazard_regression import PHReg
 from statsmodels.duration.survfunc import survdiff
 
 Interval = Literal["log-log", "log", "plain"]
 TimeTransform = Literal["km", "identity"]
+Ties = Literal["efron", "breslow"]
 
 HALF = 0.5 + 1e-9
 """One half, with room for the rounding of a product of fractions."""
@@ -45,6 +49,32 @@ TO_CONVERGENCE = {"step_size": 1.0, "precision": 1e-20, "r_precision": 0.0, "max
 
 class UnusableOutcomes(ValueError):
     """The rows do not allow the analysis asked for; the message says why and what to do."""
+
+
+class Statistic:
+    """A result in text and in HTML: what was found, then the rule by which it was found."""
+
+    rule: str
+
+    @property
+    def finding(self) -> str:
+        """The estimate and its limits, in words."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return f"{self.finding}; {self.rule}"
+
+    def _repr_html_(self) -> str:
+        finding, rule = html.escape(self.finding), html.escape(self.rule)
+        return f"<p class='statistic'><strong>{finding}</strong><br><small>{rule}</small></p>"
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:g}%"
+
+
+def _days(day: float) -> str:
+    return "not reached" if math.isinf(day) else f"{day:g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +105,16 @@ class Outcomes:
     def unstratified(self) -> Outcomes:
         """The same patients in one stratum."""
         return Outcomes(self.days, self.event, self.arm, np.zeros(len(self), np.int64))
+
+    def until(self, day: float | np.ndarray) -> Outcomes:
+        """The same patients, followed no longer than to the end of `day`: who goes on is censored then.
+
+        `day` is one for all or one per patient, of shape (n,).
+        """
+        last = np.floor(np.broadcast_to(day, self.days.shape)).astype(np.int64)
+        if (last < 1).any():
+            raise UnusableOutcomes(f"follow-up cannot end on day {np.min(day):g}: the first day is 1")
+        return Outcomes(np.minimum(self.days, last), self.event & (self.days <= last), self.arm, self.stratum)
 
     def reversed(self) -> Outcomes:
         """Censorings as events and events as censorings: the outcome of the reverse Kaplan-Meier estimate."""
@@ -161,7 +201,7 @@ def _codes(stratum, size: int) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Median:
+class Median(Statistic):
     """A median time in days with its limits; infinite where the curve in question stays above one half."""
 
     median: float
@@ -170,12 +210,32 @@ class Median:
     level: float
     rule: str
 
-    def __str__(self) -> str:
-        return f"{self.median:g} days ({100 * self.level:g}% CI {self.low:g} to {self.high:g}); {self.rule}"
+    @property
+    def finding(self) -> str:
+        limits = f"{_days(self.low)} to {_days(self.high)}"
+        unit = "" if math.isinf(self.median) else " days"
+        return f"{_days(self.median)}{unit} ({_percent(self.level)} CI {limits})"
+
+
+@dataclass(frozen=True)
+class Landmark(Statistic):
+    """Estimated survival at the end of a day with pointwise limits; NaN where the curve ends before."""
+
+    day: float
+    survival: float
+    low: float
+    high: float
+    level: float
+    rule: str
+
+    @property
+    def finding(self) -> str:
+        limits = f"{self.low:.4g} to {self.high:.4g}"
+        return f"survival {self.survival:.4g} at day {self.day:g} ({_percent(self.level)} CI {limits})"
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class Curve(Statistic):
     """A Kaplan-Meier curve: a step function that takes `survival[i]` from the end of `days[i]` on.
 
     `days` starts at 0 (everybody alive) and holds each day with an event or a censoring.
@@ -199,23 +259,53 @@ class Curve:
 
     def at(self, day: float) -> float:
         """Estimated survival at the end of `day`; NaN after the last observation if still above 0."""
-        if day > self.days[-1] and self.survival[-1] > 0:
-            return math.nan
-        return float(self.survival[np.searchsorted(self.days, day, side="right") - 1])
+        return self._read(self.survival, day)
+
+    def landmark(self, day: float) -> Landmark:
+        """Estimated survival at the end of `day` with its limits, read off the curve and its band."""
+        values = (self._read(of, day) for of in (self.survival, self.low, self.high))
+        return Landmark(day, *values, self.level, self.rule)
+
+    def standard_error(self, day: float) -> float:
+        """Greenwood's standard error of the estimate at the end of `day`; NaN where the estimate is 0."""
+        return self.at(day) * math.sqrt(self._read(_greenwood(self.at_risk, self.events), day))
 
     def area(self, horizon: float) -> float:
         """Restricted mean: area under the curve up to `horizon` in days; NaN where the curve ends before."""
+        return float(self._areas(horizon).sum())
+
+    def standard_error_of_area(self, horizon: float) -> float:
+        """Standard error of the restricted mean, from Greenwood's variance; NaN where the curve ends before.
+
+        The variance is the sum over the days with events of d / (n (n - d)) times the square of the
+        area from that day to the horizon. A day on which nobody is left adds nothing.
+        """
+        areas = self._areas(horizon)
+        left = areas[::-1].cumsum()[::-1]
+        events, at_risk = self.events[: len(areas)], self.at_risk[: len(areas)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            terms = np.where(at_risk > events, events / (at_risk * (at_risk - events)), 0.0)
+        return math.sqrt(float(left**2 @ terms))
+
+    def _areas(self, horizon: float) -> np.ndarray:
+        """The areas of the curve's steps up to the horizon; one NaN where the curve ends before it."""
         if math.isnan(self.at(horizon)):
-            return math.nan
+            return np.array([math.nan])
         inside = self.days < horizon
-        return float(np.diff(self.days[inside], append=horizon) @ self.survival[inside])
+        return np.diff(self.days[inside], append=horizon) * self.survival[inside]
+
+    def _read(self, values: np.ndarray, day: float) -> float:
+        if day > self.days[-1] and self.survival[-1] > 0:
+            return math.nan
+        return float(values[np.searchsorted(self.days, day, side="right") - 1])
 
     def _first_at_half(self, values: np.ndarray) -> float:
         reached = np.flatnonzero(values <= HALF)
         return float(self.days[reached[0]]) if reached.size else math.inf
 
-    def __str__(self) -> str:
-        return f"Kaplan-Meier curve of {self.at_risk[0]} patients, {self.events.sum()} events; {self.rule}"
+    @property
+    def finding(self) -> str:
+        return f"Kaplan-Meier curve of {self.at_risk[0]} patients, {self.events.sum()} events"
 
 
 def kaplan_meier(data: Outcomes, *, level: float = 0.95, interval: Interval = "log-log") -> Curve:
@@ -252,12 +342,17 @@ def followup(data: Outcomes, *, level: float = 0.95, interval: Interval = "log-l
 
 def _limits(survival, at_risk, events, z: float, interval: Interval) -> tuple[np.ndarray, np.ndarray]:
     low, high = survival.copy(), survival.copy()
-    with np.errstate(divide="ignore", invalid="ignore"):  # Greenwood's variance ends where nobody is left
-        spread = z * np.sqrt(np.cumsum(events / (at_risk * (at_risk - events))))
+    spread = z * np.sqrt(_greenwood(at_risk, events))
     inside = (survival > 0) & (survival < 1)
     low[inside], high[inside] = _LIMITS[interval](survival[inside], spread[inside])
     high[survival <= 0] = np.nan
     return low, high
+
+
+def _greenwood(at_risk, events) -> np.ndarray:
+    """Greenwood's sum: the variance of log survival on each day; not finite from where nobody is left."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.cumsum(events / (at_risk * (at_risk - events)))
 
 
 def _log_log_limits(survival, spread):
@@ -277,32 +372,75 @@ _LIMITS = {"log-log": _log_log_limits, "log": _log_limits, "plain": _plain_limit
 
 
 @dataclass(frozen=True)
-class RestrictedMeans:
-    """Mean event-free days up to `horizon` in each arm; NaN where a curve ends before the horizon."""
+class ArmDifference(Statistic):
+    """An estimate in each arm and the difference, arm 1 minus arm 0, with Wald limits from both variances.
 
+    `arm0`, `arm1`: the estimates, `se0`, `se1` their standard errors; NaN where a curve ends
+    before `day`. `quantity` names what is estimated, `unit` its unit.
+    """
+
+    quantity: str
     arm0: float
     arm1: float
-    horizon: float
-    rule: str = "area under the Kaplan-Meier curves up to the horizon; arm 1 minus arm 0"
+    se0: float
+    se1: float
+    day: float
+    level: float
+    rule: str
+    unit: str = ""
 
     @property
     def difference(self) -> float:
-        """Arm 1 minus arm 0, in days."""
+        """Arm 1 minus arm 0."""
         return self.arm1 - self.arm0
 
-    def __str__(self) -> str:
+    @property
+    def se(self) -> float:
+        """Standard error of the difference; the arms are independent."""
+        return math.hypot(self.se0, self.se1)
+
+    @property
+    def low(self) -> float:
+        return self.difference - float(norm.isf((1 - self.level) / 2)) * self.se
+
+    @property
+    def high(self) -> float:
+        return self.difference + float(norm.isf((1 - self.level) / 2)) * self.se
+
+    @property
+    def finding(self) -> str:
+        limits = f"{_percent(self.level)} CI {self.low:.4g} to {self.high:.4g}"
         arms = f"{self.arm1:.4g} against {self.arm0:.4g}"
-        return f"{self.difference:.4g} days of {self.horizon:g} ({arms}); {self.rule}"
+        return f"{self.quantity}, {self.difference:.4g}{self.unit} ({limits}; {arms})"
 
 
-def restricted_means(data: Outcomes, horizon: float) -> RestrictedMeans:
+def restricted_means(data: Outcomes, horizon: float, *, level: float = 0.95) -> ArmDifference:
     """Restricted mean survival times of both arms at `horizon` in days, and their difference.
 
-    Source: Royston and Parmar 2013, doi 10.1186/1471-2288-13-152.
+    Source: Royston and Parmar 2013, doi 10.1186/1471-2288-13-152; the standard error as in R's
+    `print(survfit(...), rmean = horizon)`.
     """
     if not horizon > 0:
         raise ValueError(f"the horizon must be a positive number of days, not {horizon}")
-    return RestrictedMeans(*(kaplan_meier(data.of_arm(arm)).area(horizon) for arm in (0, 1)), horizon)
+    curves = [kaplan_meier(data.of_arm(arm)) for arm in (0, 1)]
+    means = (curve.area(horizon) for curve in curves)
+    errors = (curve.standard_error_of_area(horizon) for curve in curves)
+    quantity = f"difference of the restricted means up to day {horizon:g}"
+    rule = "areas under the Kaplan-Meier curves, arm 1 minus arm 0; Greenwood's variance, Wald limits"
+    return ArmDifference(quantity, *means, *errors, horizon, level, rule, " days")
+
+
+def survival_difference(data: Outcomes, day: float, *, level: float = 0.95) -> ArmDifference:
+    """Difference of the arms' Kaplan-Meier estimates at the end of `day`: arm 1 minus arm 0.
+
+    NaN limits where an estimate is 0, where Greenwood's variance does not exist.
+    """
+    curves = [kaplan_meier(data.of_arm(arm)) for arm in (0, 1)]
+    estimates = (curve.at(day) for curve in curves)
+    errors = (curve.standard_error(day) for curve in curves)
+    rule = "Kaplan-Meier estimates, arm 1 minus arm 0; Greenwood's variance, Wald limits"
+    quantity = f"difference of survival at day {day:g}"
+    return ArmDifference(quantity, *estimates, *errors, day, level, rule)
 
 
 def at_risk(data: Outcomes, days) -> np.ndarray:
@@ -318,11 +456,25 @@ def events_by(data: Outcomes, days) -> np.ndarray:
     return np.array([int((data.event & (data.days <= day)).sum()) for day in np.atleast_1d(days)])
 
 
+def counted(data: Outcomes, days) -> pd.DataFrame:
+    """Patients at risk at each of `days`, and events and censorings by the end of it, counted directly.
+
+    One row per day (the index) with the columns `at_risk`, `events`, `censored`. With d the day,
+    at risk at d + 1, events by d and censored by d add up to all patients.
+    """
+    columns = {
+        "at_risk": at_risk(data, days),
+        "events": events_by(data, days),
+        "censored": events_by(data.reversed(), days),
+    }
+    return pd.DataFrame(columns, index=pd.Index(np.atleast_1d(days), name="day"))
+
+
 # --- two arms -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class HazardRatio:
+class HazardRatio(Statistic):
     """Hazard ratio of arm 1 against arm 0: `beta` is its logarithm, `se` the standard error of that."""
 
     beta: float
@@ -347,27 +499,37 @@ class HazardRatio:
         half = float(norm.isf((1 - level) / 2)) * self.se
         return math.exp(self.beta - half), math.exp(self.beta + half)
 
-    def __str__(self) -> str:
+    @property
+    def finding(self) -> str:
         limits = f"{self.low:.4g} to {self.high:.4g}"
-        return f"hazard ratio {self.ratio:.4g} ({100 * self.level:g}% CI {limits}); {self.rule}"
+        return f"hazard ratio {self.ratio:.4g} ({_percent(self.level)} CI {limits})"
 
 
-def cox(data: Outcomes, *, level: float = 0.95) -> HazardRatio:
-    """Stratified two-arm Cox model, ties by Efron, with Wald limits.
+def cox(data: Outcomes, *, level: float = 0.95, ties: Ties = "efron") -> HazardRatio:
+    """Stratified two-arm Cox model with Wald limits, ties by `efron` (lifelines) or `breslow` (statsmodels).
+
+    Efron's rule is the default of R and of lifelines, Breslow's that of SAS.
 
     Raises `UnusableOutcomes` where the partial likelihood has no maximum: without events, or
     when all events that count (those on days with both arms at risk) are of one arm.
 
     Source: Cox 1972, doi 10.1111/j.2517-6161.1972.tb00899.x; Efron 1977, doi
-    10.1080/01621459.1977.10480613.
+    10.1080/01621459.1977.10480613; Breslow 1974, doi 10.2307/2529620.
     """
+    if ties not in _COX:
+        raise ValueError(f"ties must be {' or '.join(_COX)}, not {ties!r}")
     table = _event_table(data)
     _require_maximum(data, table)
+    rule = f"Cox model, {_strata_in_words(data)}, {ties.capitalize()} ties, Wald limits"
+    return HazardRatio(*_COX[ties](data, _starting_point(table)), level, rule)
+
+
+def _cox_efron(data: Outcomes, beta: float) -> tuple[float, float]:
     frame = pd.DataFrame({"days": data.days, "event": data.event, "arm": data.arm})
     if data.strata > 1:
         frame["stratum"] = data.stratum
     # lifelines standardizes the covariate; so must the starting point be.
-    start = np.array([_starting_point(table) * frame["arm"].std()])
+    start = np.array([beta * frame["arm"].std()])
     try:
         with np.errstate(), warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)
@@ -375,8 +537,16 @@ def cox(data: Outcomes, *, level: float = 0.95) -> HazardRatio:
             fitter.fit(frame, "days", "event", initial_point=start, fit_options=TO_CONVERGENCE)
     except (ConvergenceError, ConvergenceWarning) as error:
         raise UnusableOutcomes(f"the Cox model did not converge on {len(data)} rows: {error}") from error
-    rule = f"Cox model, {_strata_in_words(data)}, Efron ties, Wald limits"
-    return HazardRatio(float(fitter.params_["arm"]), float(fitter.standard_errors_["arm"]), level, rule)
+    return float(fitter.params_["arm"]), float(fitter.standard_errors_["arm"])
+
+
+def _cox_breslow(data: Outcomes, beta: float) -> tuple[float, float]:
+    model = PHReg(data.days, data.arm[:, None].astype(float), data.event, strata=data.stratum, ties="breslow")
+    fit = model.fit(start_params=np.array([beta]), disp=0)
+    return float(fit.params[0]), float(fit.bse[0])
+
+
+_COX = {"efron": _cox_efron, "breslow": _cox_breslow}
 
 
 def _strata_in_words(data: Outcomes) -> str:
@@ -403,15 +573,24 @@ class _Coefficient(SemiParametricPHFitter):
 
 
 @dataclass(frozen=True)
-class LogRank:
-    """A log-rank test: chi-square on one degree of freedom and its two-sided P value."""
+class LogRank(Statistic):
+    """A log-rank test: chi-square on one degree of freedom and its two-sided P value.
+
+    `observed` events of arm 1 against those `expected` if the arms' hazards were equal, summed
+    over strata, and the `variance` of their difference.
+    """
 
     chi_square: float
     p_value: float
+    observed: int
+    expected: float
+    variance: float
     rule: str
 
-    def __str__(self) -> str:
-        return f"chi-square {self.chi_square:.4g}, P = {self.p_value:.3g}; {self.rule}"
+    @property
+    def finding(self) -> str:
+        events = f"{self.observed} events in arm 1, {self.expected:.1f} expected"
+        return f"chi-square {self.chi_square:.4g}, P = {self.p_value:.3g} ({events})"
 
 
 def log_rank(data: Outcomes) -> LogRank:
@@ -422,18 +601,24 @@ def log_rank(data: Outcomes) -> LogRank:
 
     Source: Mantel 1966; Peto and Peto 1972, doi 10.2307/2344317.
     """
-    _require_both_arms(data, _event_table(data))
+    table = _event_table(data)
+    _require_both_arms(data, table)
     try:
         chi_square = float(survdiff(data.days, data.event, data.arm, strata=data.stratum)[0])
     except np.linalg.LinAlgError:
         raise UnusableOutcomes("the log-rank statistic has no variance: nobody outlives an event") from None
+    # statsmodels gives the chi-square alone, and 1 - cdf for P, which is 0 for small P values.
+    at_risk = table.at_risk0 + table.at_risk1
+    share1 = table.at_risk1 / at_risk
+    observed = int((data.event & (data.arm == 1)).sum())
+    expected = observed - float((table.events1 - table.events * share1).sum())
+    variance = float((table.events * share1 * (1 - share1) * (at_risk - table.events) / (at_risk - 1)).sum())
     rule = f"log-rank test, {_strata_in_words(data)}, two-sided"
-    # statsmodels gives 1 - cdf, which is 0 for small P values.
-    return LogRank(chi_square, float(chi2.sf(chi_square, 1)), rule)
+    return LogRank(chi_square, float(chi2.sf(chi_square, 1)), observed, expected, variance, rule)
 
 
 @dataclass(frozen=True)
-class Proportionality:
+class Proportionality(Statistic):
     """Score test of proportional hazards: whether the log hazard ratio changes with g(time).
 
     `slope` is the one-step estimate of that change per unit of g: per day for `identity`, from
@@ -446,9 +631,10 @@ class Proportionality:
     transform: str
     rule: str = field(default="score test of Grambsch and Therneau, stratified, Efron ties, two-sided")
 
-    def __str__(self) -> str:
+    @property
+    def finding(self) -> str:
         test = f"chi-square {self.chi_square:.4g}, P = {self.p_value:.3g}"
-        return f"{test}, slope {self.slope:.3g} per unit of {self.transform} time; {self.rule}"
+        return f"{test}, slope {self.slope:.3g} per unit of {self.transform} time"
 
 
 def proportional_hazards(
