@@ -13,6 +13,11 @@ OTHER_PARAMETERS = {
         "unknown_status": "uncounted",
     },
     "02-baseline": {"smd_threshold": 0.25, "multiplicity_method": "fdr_bh", "alpha": 0.01},
+    "10-rebuilding-the-patients": {
+        "miniature_chains": 6,
+        "digits_dropped": 1,
+        "left_out": "pfs.median.test",
+    },
     "50-adverse-events": {"confidence_level": 0.9, "difference_method": "agresti-caffo"},
     "80-forensics": {"doctored_claim": "os.ci-high", "doctored_value": "0.94"},
     "90-every-number": {"claim_id": "os.median.lu", "mutation_seed": 1, "mutations": 3},

@@ -31,7 +31,7 @@ ALPHA = 0.05
 """Of the tests that stand for "beyond chance" and for a rejected proportionality."""
 
 
-# --- names ------------------------------------------------------------------------------------------
+# --- names --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Rebuilt:
 
 
 def rebuild(trial: Trial, chains: int, settings: chain.Settings | None = None) -> Rebuilt:
-    """Run so many independent chains of the engine on a trial, with seeds of their own; keep what is accepted.
+    """Run so many independent chains of the engine on a trial, each with its seed; keep what is accepted.
 
     Raises `ValueError` when no chain is accepted.
     """
@@ -80,7 +80,7 @@ def rebuild(trial: Trial, chains: int, settings: chain.Settings | None = None) -
 
 
 def as_asked(trial: Trial, left_out: str, digits_dropped: int) -> Trial:
-    """The trial as a reader asks for it: without one target (`none` leaves all) and with fewer digits printed.
+    """The trial as a reader asks for it: without one target (`none`: with all), with fewer digits printed.
 
     Raises `ValueError` for a target that the trial does not have, and for less than no digits.
     """
@@ -163,7 +163,7 @@ def kept_to(rebuilt: Rebuilt, trial: Trial) -> list[int]:
 
 
 def predicted(rebuilt: Rebuilt, trial: Trial, claim_id: str) -> pd.Series:
-    """The value of one statistic of `trial` in each rebuilt cohort, whether the cohort was held to it or not."""
+    """One statistic of `trial` in each rebuilt cohort, whether the cohort was held to it or not."""
     wanted = replace(trial, targets=tuple(t for t in trial.targets if t.claim_id == claim_id))
     return pd.Series([verify.statistics(wanted, *cohort)["value"].iloc[0] for cohort in rebuilt.members])
 
@@ -203,7 +203,7 @@ def priors(trial: Trial) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["parameter", "scale", "mean", "sd"]).round(2)
 
 
-# --- targets --------------------------------------------------------------------------------------------
+# --- targets ------------------------------------------------------------------------------------------
 
 
 def targets_of(trial: Trial) -> list[Target]:
@@ -221,7 +221,7 @@ def places(statistics: pd.DataFrame, trial: Trial) -> pd.DataFrame:
     )
 
 
-# --- ranges ---------------------------------------------------------------------------------------------
+# --- ranges -------------------------------------------------------------------------------------------
 
 
 def ranges(quantities: pd.DataFrame) -> pd.DataFrame:
@@ -261,7 +261,7 @@ def unstratified_prints(quantities: pd.DataFrame, trial: Trial) -> pd.Series:
     return pd.Series(shares)
 
 
-# --- one ensemble against another ---------------------------------------------------------------------------
+# --- one ensemble against another ---------------------------------------------------------------------
 
 
 def against(quantities: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
@@ -310,7 +310,7 @@ def _block_starts(size: int, block: int) -> range:
     return range(0, max(size - block, 0) + 1, block)
 
 
-# --- chains ---------------------------------------------------------------------------------------------------
+# --- chains -------------------------------------------------------------------------------------------
 
 
 def fates(chains: pd.DataFrame) -> pd.DataFrame:
@@ -327,7 +327,7 @@ def by_rule(quantities: pd.DataFrame, chains: pd.DataFrame) -> dict[str, pd.Data
     return {str(name): quantities.loc[members.index] for name, members in rule.groupby(rule)}
 
 
-# --- calibration ------------------------------------------------------------------------------------------------
+# --- calibration --------------------------------------------------------------------------------------
 
 
 def of_families(summary: pd.DataFrame, half: str) -> pd.DataFrame:
@@ -336,7 +336,7 @@ def of_families(summary: pd.DataFrame, half: str) -> pd.DataFrame:
 
 
 def of_quantities(summary: pd.DataFrame, half: str) -> pd.DataFrame:
-    """Coverage of each quantity over all families, with exact limits; `differs` where they exclude the nominal."""
+    """Coverage of each quantity over all families, with exact limits; `differs`: without the nominal one."""
     rows = summary[(summary["half"] == half) & (summary["family"] == "all") & (summary["quantity"] != "all")]
     outside = (rows["coverage_low"] > rows["nominal"]) | (rows["coverage_high"] < rows["nominal"])
     return rows.assign(differs=outside).reset_index(drop=True)

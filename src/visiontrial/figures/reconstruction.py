@@ -1,9 +1,9 @@
-"""The reconstructed cohorts to be looked at: curves, ranges, chains, calibration. All of it is synthetic."""
+"""The reconstructed cohorts to be looked at: curves, targets, chains, ranges. All of it is synthetic."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import altair as alt
@@ -13,7 +13,7 @@ import pandas as pd
 from visiontrial import reconstruction, render, tables
 from visiontrial.cohort.derived import Derived
 from visiontrial.cohort.quantities import horizon
-from visiontrial.cohort.specification import Target, Trial
+from visiontrial.cohort.specification import DAYS_PER_MONTH, Target, Trial
 from visiontrial.printed import as_printed, parse
 from visiontrial.reconstruction import Quantity, Rebuilt
 
@@ -29,19 +29,19 @@ _SHORT_ENDPOINTS = {
 }
 
 
-# --- words ----------------------------------------------------------------------------------------------
+# --- words --------------------------------------------------------------------------------------------
 
 
-def what(kind: str, until: float | None = None) -> str:
-    """A kind of quantity in words; `until`: the horizon in months where it has one."""
+def what(kind: str, until: float) -> str:
+    """A kind of quantity in words; `until`: the horizon of restricted means, in months."""
     if kind.startswith("survival_"):
         return f"Without the event at {kind.removeprefix('survival_')} months, %"
     return {
         "events": "Events",
         "median_low": "Median, lower limit, months",
         "median_high": "Median, upper limit, months",
-        "censored_early": f"Censored before month {until:g}" if until else "Censored early",
-        "rmst_difference": f"Difference of means to month {until:g}" if until else "Difference of means",
+        "censored_early": f"Censored before month {until:g}",
+        "rmst_difference": f"Restricted means to month {until:g}, difference in months",
         "hazard_ratio_unstratified": "Hazard ratio, unstratified",
         "log_rank_chi_square": "Log-rank chi-square, stratified",
         "ph_p": "Proportional hazards, P",
@@ -88,6 +88,16 @@ def name_of(name: str, trial: Trial) -> str:
     return f"{title}: {_with_arm(quantity, horizon(trial, quantity.population))}"
 
 
+def largest_shifts(compared: pd.DataFrame, trial: Trial, number: int = 3) -> str:
+    """The quantities whose middle moved most, of `reconstruction.against(...)`, with the direction."""
+    rows = compared.loc[compared["shift"].abs().sort_values(ascending=False).index[:number]]
+    return "; ".join(f"{name_of(name, trial)}, {_moved(row['shift'])}" for name, row in rows.iterrows())
+
+
+def _moved(shift: float) -> str:
+    return f"{'up' if shift > 0 else 'down'} by {share_text(abs(shift))} of the range"
+
+
 def rule_in_words(rule: str) -> str:
     """A rule for late deaths, as the chains name it, in words: `count`, `within 168 days`."""
     if rule == "count":
@@ -102,70 +112,66 @@ def endpoint_title(paramcd: str, population: str, trial: Trial) -> str:
     return f"{_SHORT_ENDPOINTS.get(paramcd, paramcd)} ({patients} patients)"
 
 
-# --- tables: one type ------------------------------------------------------------------------------------
+# --- tables -------------------------------------------------------------------------------------------
+
+
+def table_of(
+    cells: pd.DataFrame, headings: Mapping[str, str], stub: str, note: str, name: str, caption: str
+) -> tables.Printable:
+    """One line per row of `cells`: a column `label`, perhaps `group`, and one of text per heading."""
+    group = "group" if "group" in cells else None
+    made = gt.GT(cells, rowname_col="label", groupname_col=group).tab_stubhead(stub)
+    made = made.cols_label(**headings).cols_align("right", list(headings)).tab_source_note(note)
+    return tables.printable(made, name, caption)
 
 
 def range_table(
     cells: pd.DataFrame, name: str, caption: str, headings: Mapping[str, str], note: str
 ) -> tables.Printable:
-    """Reconstruction ranges to be printed.
+    """Reconstruction ranges to be printed: the one type of table for them.
 
     `cells`: columns `group`, `label` and one of text per heading, in order. `note` says what the
     ranges are of; that they are of synthetic patients is added.
     """
-    made = gt.GT(cells, rowname_col="label", groupname_col="group").tab_stubhead("Quantity")
-    made = made.cols_label(**headings).cols_align("right", list(headings))
-    return tables.printable(made.tab_source_note(f"{SYNTHETIC}. {note}"), name, caption)
+    return table_of(cells, headings, "Quantity", f"{SYNTHETIC}. {note}", name, caption)
 
 
 def implied_table(quantities: pd.DataFrame, trial: Trial, paramcd: str, population: str) -> tables.Printable:
     """What the printed numbers imply of one end point: ranges in either arm and between the arms."""
-    kept = [n for n in quantities if n.startswith(f"{paramcd}.{population}.")]
-    found = reconstruction.ranges(quantities[kept])
+    found = reconstruction.ranges(quantities.filter(regex=rf"^{paramcd}\.{population}\."))
     until = horizon(trial, population)
-    rows: dict[str, dict[str, str]] = {}
-    for text, row in found.iterrows():
-        quantity = Quantity.of(text)
-        cell = range_text(quantity.kind, row["low"], row["high"])
-        line = rows.setdefault(
-            quantity.kind, {"label": what(quantity.kind, until), "group": "", "lu": "", "control": ""}
-        )
-        line["group"] = "In each arm" if quantity.arm else "Between the arms"
-        line[quantity.arm or "lu"] = cell
-    cells = pd.DataFrame(rows.values())
+    lines: dict[str, dict[str, str]] = {}
+    for name in found.index:
+        quantity = Quantity.of(name)
+        group = "In each arm" if quantity.arm else "Between the arms"
+        empty = {"group": group, "label": what(quantity.kind, until), "lu": "", "control": ""}
+        lines.setdefault(quantity.kind, empty)[quantity.arm or "lu"] = cell(found, name)
     return range_table(
-        cells,
+        pd.DataFrame(lines.values()),
         f"implied-{paramcd.lower()}-{population.replace('_', '-')}",
         f"{endpoint_title(paramcd, population, trial)}: reconstruction ranges",
         {"lu": "177Lu", "control": "Control"},
-        f"{_members_in_words(quantities)} Between the arms: 177Lu against control.",
+        f"Central 95% of {len(quantities)} cohorts that all agree with the paper. "
+        "Between the arms: 177Lu against control.",
     )
-
-
-def _members_in_words(quantities: pd.DataFrame) -> str:
-    return f"Central 95% of {len(quantities)} cohorts that all agree with the paper."
 
 
 def side_by_side(
     named: Mapping[str, pd.DataFrame], chosen: list[str], trial: Trial, name: str, caption: str, note: str
 ) -> tables.Printable:
     """The ranges of the same quantities in several ensembles, one column each, with its number of members."""
-    found = {label: reconstruction.ranges(quantities[chosen]) for label, quantities in named.items()}
+    found = {f"e{n}": reconstruction.ranges(q[chosen]) for n, q in enumerate(named.values())}
     rows = []
     for text in chosen:
         quantity = Quantity.of(text)
         row = {"group": endpoint_title(quantity.paramcd, quantity.population, trial)}
         row["label"] = _with_arm(quantity, horizon(trial, quantity.population))
-        row |= {
-            f"e{n}": range_text(quantity.kind, r.at[text, "low"], r.at[text, "high"])
-            for n, r in enumerate(found.values())
-        }
-        rows.append(row)
-    headings = {f"e{n}": f"{label}\n{len(named[label])} cohorts" for n, label in enumerate(named)}
+        rows.append(row | {column: cell(ranges, text) for column, ranges in found.items()})
+    headings = {f"e{n}": f"{label}\n{len(q)} cohorts" for n, (label, q) in enumerate(named.items())}
     return range_table(pd.DataFrame(rows), name, caption, headings, note)
 
 
-_ARMS_SHORT = {"lu": "177Lu", "control": "control", "test": "new", "": ""}
+_ARMS_SHORT = {"lu": "177Lu", "control": "control", "test": "new"}
 
 
 def _with_arm(quantity: Quantity, until: float) -> str:
@@ -186,13 +192,9 @@ def targets_table(trial: Trial) -> tables.Printable:
         }
     )
     headings = {"printed": "Printed", "low": "From", "high": "To below"}
-    made = gt.GT(cells, rowname_col="label", groupname_col="group").tab_stubhead("Target")
-    made = (
-        made.cols_label(**headings)
-        .cols_align("right", list(headings))
-        .tab_source_note("From, to below: the values that print alike. Times in months, of 30.4375 days.")
-    )
-    return tables.printable(made, f"targets-{trial.size}", f"{trial.name}: what the search is held to")
+    note = f"From, to below: the values that print alike. Times in months of {DAYS_PER_MONTH} days."
+    caption = f"{trial.name}: what the search is held to"
+    return table_of(cells, headings, "Target", note, f"targets-{trial.size}", caption)
 
 
 def _target_words(target: Target) -> str:
@@ -221,18 +223,12 @@ def steps_table(
         "members": "Cohorts", "failed": "Failed chains", "met": f"Targets met\nof {number}",
         **{arm: f"Alive at 12 months, %\n{words}" for arm, words in _STEP_ARMS.items()},
     }  # fmt: skip
-    made = gt.GT(pd.DataFrame(rows), rowname_col="label").tab_stubhead("Held to")
-    made = (
-        made.cols_label(**headings)
-        .cols_align("right", list(headings))
-        .tab_source_note(
-            f"{SYNTHETIC}. The trial is invented. From the smallest to the largest of the cohorts."
-        )
-    )
-    return tables.printable(made, "miniature", "A small invented trial, rebuilt in three steps")
+    note = f"{SYNTHETIC}. The trial is invented. From the smallest to the largest of the cohorts."
+    caption = "A small invented trial, rebuilt in three steps"
+    return table_of(pd.DataFrame(rows), headings, "Held to", note, "miniature", caption)
 
 
-# --- curves -------------------------------------------------------------------------------------------------
+# --- curves -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -240,16 +236,11 @@ class _Layout:
     """What differs between the chart on a page and the one on a phone."""
 
     panel: int
-    height: int
     columns: int
-    legend_columns: int
-    row: int
-    wide: int
-    labels: int
 
 
-_WIDE = _Layout(panel=236, height=240, columns=2, legend_columns=2, row=20, wide=350, labels=260)
-_NARROW = _Layout(panel=254, height=200, columns=1, legend_columns=1, row=20, wide=282, labels=0)
+_WIDE = _Layout(panel=236, columns=2)
+_NARROW = _Layout(panel=254, columns=1)
 
 
 def survival_bands(derived: Derived, shown: list[tuple[str, str]], trial: Trial) -> render.Figure:
@@ -277,18 +268,10 @@ class _Panel:
 
     @classmethod
     def of(cls, derived: Derived, paramcd: str, population: str, trial: Trial) -> _Panel:
-        bands, lines = [], []
-        for arm in trial.arms:
-            curves = derived.curve(paramcd, population, arm.name)
-            curves = curves[curves.notna().all(axis=1)]
-            found = reconstruction.ranges(curves.T)
-            bands.append(
-                pd.DataFrame(
-                    {"arm": arm.name, "month": found.index, "low": found["low"], "high": found["high"]}
-                ).astype({"month": float, "low": float, "high": float})
-            )
-            few = curves[curves.columns[:LINES]].reset_index().melt("month", value_name="survival")
-            lines.append(few.assign(arm=arm.name))
+        arms = {
+            arm.name: derived.curve(paramcd, population, arm.name).dropna().astype(float)
+            for arm in trial.arms
+        }
         medians = [
             {"arm": t.arm, "month": float(parse(t.printed).value), "survival": 0.5, "printed": t.printed}
             for t in reconstruction.targets_of(trial)
@@ -296,10 +279,20 @@ class _Panel:
         ]
         return cls(
             endpoint_title(paramcd, population, trial),
-            pd.concat(bands, ignore_index=True).round(4),
-            pd.concat(lines, ignore_index=True).astype({"survival": float}).round(4),
+            pd.concat([_band(curves, arm) for arm, curves in arms.items()], ignore_index=True),
+            pd.concat([_lines(curves, arm) for arm, curves in arms.items()], ignore_index=True),
             pd.DataFrame(medians),
         )
+
+
+def _band(curves: pd.DataFrame, arm: str) -> pd.DataFrame:
+    ends = reconstruction.ranges(curves.T)[["low", "high"]].astype(float).round(4)
+    return ends.rename_axis("month").reset_index().assign(arm=arm)
+
+
+def _lines(curves: pd.DataFrame, arm: str) -> pd.DataFrame:
+    few = curves[curves.columns[:LINES]].round(4).reset_index()
+    return few.melt("month", var_name="member", value_name="survival").assign(arm=arm)
 
 
 def _survival_chart(panels: list[_Panel], layout: _Layout) -> alt.ConcatChart:
@@ -344,11 +337,11 @@ def _survival_panel(panel: _Panel, layout: _Layout, *, keyed: bool) -> alt.Layer
         .encode(x=x, y="survival:Q", tooltip=[alt.Tooltip("printed:N", title="Printed median, months")])
     )
     return alt.layer(bands, half, lines, medians).properties(
-        width=layout.panel, height=layout.height, title=_panel_title(panel.title)
+        width=layout.panel, height=230, title=panel_title(panel.title)
     )
 
 
-def _panel_title(text: str, frame: str = "group") -> alt.Title:
+def panel_title(text: str, frame: str = "group") -> alt.Title:
     return alt.Title(text, fontSize=13, fontWeight="normal", offset=6, frame=frame, anchor="start")
 
 
@@ -358,11 +351,7 @@ def _percent_axis() -> alt.Axis:
 
 def _arm_colour(layout: _Layout, keyed: bool) -> alt.Color:
     names = "{'lu': '177Lu-PSMA-617', 'control': 'standard care alone'}[datum.label]"
-    key = (
-        alt.Legend(title=None, orient="top", columns=layout.legend_columns, labelExpr=names)
-        if keyed
-        else None
-    )
+    key = alt.Legend(title=None, orient="top", columns=layout.columns, labelExpr=names) if keyed else None
     return alt.Color("arm:N", scale=render.arm_colours(), legend=key)
 
 
@@ -383,7 +372,7 @@ def _survival_in_words(panels: list[_Panel], members: int) -> str:
     return " ".join(sentences)
 
 
-# --- the small trial ------------------------------------------------------------------------------------------
+# --- the small trial ----------------------------------------------------------------------------------
 
 
 def steps(curves: Mapping[str, pd.DataFrame], trial: Trial) -> render.Figure:
@@ -395,7 +384,7 @@ def steps(curves: Mapping[str, pd.DataFrame], trial: Trial) -> render.Figure:
     return render.Figure(
         name="miniature-steps",
         chart=_steps_chart(curves, longest, width=158, columns=len(curves)),
-        narrow=_steps_chart(curves, longest, width=262, columns=1),
+        narrow=_steps_chart(curves, longest, width=250, columns=1),
         description=_steps_in_words(curves, trial),
     )
 
@@ -443,12 +432,12 @@ def _step_panel(
         )
     )
     half = alt.Chart(pd.DataFrame({"survival": [0.5]})).mark_rule(strokeDash=[2, 3]).encode(y="survival:Q")
-    return alt.layer(half, lines).properties(width=width, height=190, title=_panel_title(title))
+    return alt.layer(half, lines).properties(width=width, height=190, title=panel_title(title))
 
 
 def _steps_in_words(curves: Mapping[str, pd.DataFrame], trial: Trial) -> str:
     sentences = [
-        f"{SYNTHETIC}. Survival curves of rebuilt cohorts of a small invented trial of {trial.size} patients, "
+        f"{SYNTHETIC}. Survival curves of rebuilt cohorts of an invented trial of {trial.size} patients, "
         f"in {len(curves)} steps."
     ]
     for title, frame in curves.items():
@@ -461,7 +450,7 @@ def _steps_in_words(curves: Mapping[str, pd.DataFrame], trial: Trial) -> str:
     return " ".join(sentences)
 
 
-# --- targets ------------------------------------------------------------------------------------------------------
+# --- targets ------------------------------------------------------------------------------------------
 
 
 def target_places(places: pd.DataFrame, trial: Trial) -> render.Figure:
@@ -469,8 +458,8 @@ def target_places(places: pd.DataFrame, trial: Trial) -> render.Figure:
     rows = pd.DataFrame(_place_rows(places, trial))
     return render.Figure(
         name="target-places",
-        chart=_places_chart(rows, _WIDE.wide, _WIDE.row, printed=True),
-        narrow=_places_chart(rows, 128, _NARROW.row, printed=False),
+        chart=_places_chart(rows, 350, printed=True),
+        narrow=_places_chart(rows, 128, printed=False),
         description=_places_in_words(rows, len(places)),
     )
 
@@ -504,7 +493,7 @@ def _place_rows(places: pd.DataFrame, trial: Trial) -> Iterator[dict]:
 _FIVE = {"lowest": 0.0, "lower": 0.25, "middle": 0.5, "upper": 0.75, "highest": 1.0}
 
 
-def _places_chart(rows: pd.DataFrame, width: int, row: int, *, printed: bool) -> alt.LayerChart:
+def _places_chart(rows: pd.DataFrame, width: int, *, printed: bool) -> alt.LayerChart:
     x = alt.X(
         "lowest:Q",
         title=["Place inside", "the rounding interval"],
@@ -532,21 +521,21 @@ def _places_chart(rows: pd.DataFrame, width: int, row: int, *, printed: bool) ->
     layers = [walls, lines, boxes, middles]
     if printed:
         layers.append(base.mark_text(align="left", dx=6).encode(x=alt.datum(1), text="printed:N"))
-    return alt.layer(*layers).properties(width=width, height=alt.Step(row), title=_synthetic_title())
+    return alt.layer(*layers).properties(width=width, height=alt.Step(20), title=_synthetic_title())
 
 
 def _places_in_words(rows: pd.DataFrame, members: int) -> str:
     least, most = rows["lowest"].min(), rows["highest"].max()
     spread = (rows["upper"] - rows["lower"]).median()
     return (
-        f"{SYNTHETIC}. For each of {len(rows)} printed statistics, where the values of {members} cohorts lie in "
-        "the interval of values that print alike, from its lower end at 0 to its upper at 1: from the smallest "
-        f"to the largest, with the middle half. Over all rows they lie between {least:.3f} and {most:.3f}: none "
-        f"outside. The middle half is typically {100 * spread:.0f}% of the interval wide."
+        f"{SYNTHETIC}. For each of {len(rows)} printed statistics, where the values of {members} cohorts lie "
+        "in the interval of values that print alike, from its lower end at 0 to its upper at 1: from the "
+        f"smallest to the largest, with the middle half. Over all rows they lie between {least:.3f} and "
+        f"{most:.3f}. The middle half is typically {100 * spread:.0f}% of the interval wide."
     )
 
 
-# --- chains ---------------------------------------------------------------------------------------------------------
+# --- chains -------------------------------------------------------------------------------------------
 
 
 def memory(
@@ -557,7 +546,7 @@ def memory(
     `monitored` maps columns of the traces to words; `every`: sweeps between two recorded rows;
     `mixing`: `diagnostics.mixing(traces)`.
     """
-    rules = [rule_in_words(r if r == "count" else f"within {r:g} days") for r in trial.late_deaths]
+    rules = ["late deaths count" if r == "count" else f"not beyond {r:g} days" for r in trial.late_deaths]
     chosen = traces[traces["member"] < LINES]
     shared = chosen[["member"]].assign(
         sweep=every * chosen.groupby("member").cumcount(),
@@ -601,7 +590,7 @@ def _memory_chart(
                 detail="member:N",
             )
         )
-        panels.append(chart.properties(width=width, height=210, title=_panel_title(words)))
+        panels.append(chart.properties(width=width, height=210, title=panel_title(words)))
     return alt.concat(*panels, columns=columns, spacing=26).properties(title=_synthetic_title())
 
 
@@ -618,7 +607,7 @@ def _memory_in_words(frames: Mapping[str, pd.DataFrame], r_hat: Mapping[str, flo
     return " ".join(sentences)
 
 
-# --- one ensemble against another -----------------------------------------------------------------------------------
+# --- one ensemble against another ---------------------------------------------------------------------
 
 
 def too_narrow(compared: pd.DataFrame, chosen: list[str], trial: Trial, members: int) -> render.Figure:
@@ -629,8 +618,8 @@ def too_narrow(compared: pd.DataFrame, chosen: list[str], trial: Trial, members:
     rows = pd.DataFrame(_relative_rows(compared, chosen, trial))
     return render.Figure(
         name="single-shape",
-        chart=_narrow_chart(rows, _WIDE.wide - 40, labelled=True),
-        narrow=_narrow_chart(rows, _NARROW.wide, labelled=False),
+        chart=_narrow_chart(rows, 310, labelled=True),
+        narrow=_narrow_chart(rows, 278, labelled=False),
         description=_narrow_in_words(rows, members),
     )
 
@@ -717,254 +706,24 @@ def _narrow_chart(rows: pd.DataFrame, width: int, *, labelled: bool) -> alt.Laye
 def _narrow_in_words(rows: pd.DataFrame, members: int) -> str:
     narrowest = rows.loc[rows["width"].idxmin()]
     return (
-        f"{SYNTHETIC}. Reconstruction ranges of {len(rows)} quantities from {members} cohorts with one family of "
-        "shapes, against the range of as many cohorts of the registry ensemble. The ratio of the widths is "
+        f"{SYNTHETIC}. Ranges of {len(rows)} quantities from {members} cohorts with one family of shapes, "
+        " against the range of as many cohorts of the registry ensemble. The ratio of the widths is "
         f"{rows['width'].median():.2f} in the middle of the rows and {narrowest['width']:.2f} at the least "
         f"({narrowest['row']}); {int((rows['width'] < 1).sum())} of {len(rows)} ranges are narrower."
     )
 
 
-# --- calibration ------------------------------------------------------------------------------------------------------
-
-
-def coverage(quantities: pd.DataFrame, families: pd.DataFrame) -> render.Figure:
-    """Coverage on simulated trials with its interval, by family and by quantity, against the nominal one.
-
-    `quantities`: `reconstruction.of_quantities(...)`; `families`: `reconstruction.of_families(...)`.
-    """
-    rows = _coverage_rows(quantities)
-    overall = _family_rows(families)
-    return render.Figure(
-        name="calibration-coverage",
-        chart=_coverage_chart(overall, rows, 330, labels=170),
-        narrow=_coverage_chart(overall, rows, 118, labels=170),
-        description=_coverage_in_words(rows, overall),
-    )
-
-
-FAMILIES = {
-    "piecewise": "piecewise (as the prior)",
-    "weibull": "Weibull, proportional",
-    "crossing": "crossing hazards",
-    "delayed": "delayed effect",
-    "cure": "cure",
-    "dropout": "early dropout",
-    "all": "all families",
-}
-_SIDES = {"reference": "reference", "treated": "treated", "all": ""}
-
-
-def _family_rows(families: pd.DataFrame) -> pd.DataFrame:
-    return families.assign(row=families["family"].map(FAMILIES), differs=False)
-
-
-def _coverage_rows(quantities: pd.DataFrame) -> pd.DataFrame:
-    words = [
-        f"{r.endpoint} {_coverage_words(r.quantity)}{', ' if r.arm != 'all' else ''}{_SIDES[r.arm]}"
-        for r in quantities.itertuples()
-    ]
-    return quantities.assign(row=words)
-
-
-def _coverage_words(kind: str) -> str:
-    month = kind.removeprefix("survival_")
-    return {
-        "events": "events",
-        "median_low": "median, low",
-        "median_high": "median, high",
-        "censored_early": "censored early",
-        "rmst_difference": "means",
-        "hazard_ratio_unstratified": "ratio, unstratified",
-        "log_rank_chi_square": "log-rank",
-        "ph_p": "PH test, P",
-        "ph_slope": "PH slope",
-    }.get(kind, f"month {month}")
-
-
-def _coverage_chart(overall: pd.DataFrame, rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatChart:
-    panels = [
-        _coverage_panel(overall, width, labels, "Families: mean share of quantities covered"),
-        *(
-            _coverage_panel(rows[rows["endpoint"] == endpoint], width, labels, f"{endpoint}: each quantity")
-            for endpoint in rows["endpoint"].unique()
-        ),
-    ]
-    return alt.vconcat(*panels, spacing=18).properties(
-        title=alt.Title("Simulated trials", fontSize=14, offset=10)
-    )
-
-
-def _coverage_panel(rows: pd.DataFrame, width: int, labels: int, title: str) -> alt.LayerChart:
-    columns = ["row", "coverage", "coverage_low", "coverage_high", "nominal", "trials", "differs"]
-    data = rows[columns].copy().astype({"trials": int})
-    data[columns[1:5]] = data[columns[1:5]].astype(float).round(4)
-    scale = alt.Scale(domain=[0, 1], nice=False)
-    base = alt.Chart(data).encode(
-        y=alt.Y(
-            "row:N", sort=None, title=None,
-            axis=alt.Axis(domain=False, ticks=False, minExtent=labels, maxExtent=labels, grid=True),
-        ),
-        tooltip=[
-            alt.Tooltip("row:N", title="Of"),
-            alt.Tooltip("coverage:Q", title="Coverage", format=".0%"),
-            alt.Tooltip("coverage_low:Q", title="95% interval from", format=".0%"),
-            alt.Tooltip("coverage_high:Q", title="to", format=".0%"),
-            alt.Tooltip("nominal:Q", title="Nominal", format=".0%"),
-            alt.Tooltip("trials:Q", title="Trials"),
-        ],
-    )  # fmt: skip
-    x = alt.X(
-        "coverage:Q", title=None, scale=scale, axis=alt.Axis(values=[0, 0.5, 1], format=".0%", grid=False)
-    )
-    colour = alt.condition(
-        "datum.differs", alt.value(render.PALETTE["differs"]), alt.value(render.PALETTE["ink"])
-    )
-    nominal = base.mark_tick(color=render.PALETTE["highlight"], thickness=2.5, size=18).encode(
-        x=alt.X("nominal:Q")
-    )
-    lines = base.mark_rule(strokeWidth=1.6).encode(
-        x=alt.X("coverage_low:Q"), x2="coverage_high:Q", color=colour
-    )
-    dots = base.mark_point(filled=True, size=50, opacity=1).encode(
-        x=x, color=colour,
-        shape=alt.condition("datum.differs", alt.value("square"), alt.value("circle")),
-    )  # fmt: skip
-    return alt.layer(lines, nominal, dots).properties(
-        width=width, height=alt.Step(20), title=_panel_title(title, frame="bounds")
-    )
-
-
-def _coverage_in_words(rows: pd.DataFrame, overall: pd.DataFrame) -> str:
-    everything = overall[overall["family"] == "all"].iloc[0]
-    poor = rows[rows["differs"]]
-    names = "; ".join(f"{r.row} ({100 * r.coverage:.0f}%)" for r in poor.itertuples()) or "none"
-    return (
-        f"On {int(everything['trials'])} simulated trials the reconstruction range held "
-        f"{100 * everything['coverage']:.0f}% of the true values (95% interval "
-        f"{100 * everything['coverage_low']:.0f} to {100 * everything['coverage_high']:.0f}%), where "
-        f"{100 * everything['nominal']:.0f}% would be expected. Of {len(rows)} quantities the interval of the "
-        f"coverage leaves out the nominal one for {len(poor)}: {names}."
-    )
-
-
-def coverage_table(quantities: pd.DataFrame) -> tables.Printable:
-    """Coverage, its interval, the nominal coverage, bias and width of each quantity."""
-    rows = _coverage_rows(quantities)
-    cells = pd.DataFrame(
-        {
-            "group": rows["endpoint"],
-            "label": rows["row"],
-            "coverage": [f"{r.covered} of {r.trials}" for r in rows.itertuples()],
-            "interval": [_percents(r.coverage_low, r.coverage_high) for r in rows.itertuples()],
-            "nominal": [as_printed(100 * r.nominal, 0) for r in rows.itertuples()],
-            "bias": [_calibration_text(r.quantity, r.bias) for r in rows.itertuples()],
-            "width": [_calibration_text(r.quantity, r.width) for r in rows.itertuples()],
-        }
-    )
-    headings = {
-        "coverage": "Covered",
-        "interval": "95% interval, %",
-        "nominal": "Nominal, %",
-        "bias": "Bias",
-        "width": "Width",
-    }
-    made = gt.GT(cells, rowname_col="label", groupname_col="group").tab_stubhead("Quantity")
-    made = (
-        made.cols_label(**headings)
-        .cols_align("right", list(headings))
-        .tab_source_note(
-            "Simulated trials, not VISION. Interval: Clopper and Pearson. Bias: middle member minus truth, mean over "
-            "trials. Width: largest minus smallest member, mean over trials. Shares at a month in percentage points."
-        )
-    )
-    return tables.printable(made, "calibration", "Coverage of the reconstruction range on simulated trials")
-
-
-def _calibration_text(kind: str, value: float) -> str:
-    if kind.startswith("survival_"):
-        return as_printed(100 * value, 1).replace("-", "−")
-    return as_printed(value, 2).replace("-", "−")
-
-
-def _percents(low: float, high: float) -> str:
-    return f"{as_printed(100 * low, 0)} to {as_printed(100 * high, 0)}"
-
-
-def family_table(families: pd.DataFrame, failures: pd.DataFrame) -> tables.Printable:
-    """Coverage and failed chains of every family of simulated trials."""
-    total = failures.sum()
-    rows = []
-    for r in families.itertuples():
-        chains = total if r.family == "all" else failures.loc[r.family]
-        rows.append(
-            {
-                "label": FAMILIES[r.family],
-                "trials": str(r.trials),
-                "left_out": str(r.left_out),
-                "coverage": f"{as_printed(100 * r.coverage, 0)}\n({_percents(r.coverage_low, r.coverage_high)})",
-                "nominal": as_printed(100 * r.nominal, 0),
-                "failed": f"{chains['failed']} of {chains['chains']}",
-            }
-        )
-    headings = {
-        "trials": "Trials", "left_out": "Left out", "coverage": "Covered, %\n(95% interval)", "nominal": "Nominal, %",
-        "failed": "Failed chains",
-    }  # fmt: skip
-    made = gt.GT(pd.DataFrame(rows), rowname_col="label").tab_stubhead("Family")
-    made = (
-        made.cols_label(**headings)
-        .cols_align("right", list(headings))
-        .tab_source_note(
-            "Simulated trials, not VISION. Interval: Student's t over trials. Left out: trials in which fewer than half "
-            "of the chains were accepted."
-        )
-    )
-    return tables.printable(made, "calibration-families", "Coverage by family of simulated trials")
-
-
-def with_limits(row: pd.Series) -> str:
-    """A coverage with its 95% interval, in percent: `88% (85 to 92%)`."""
-    return f"{share_text(row['coverage'])} ({_percents(row['coverage_low'], row['coverage_high'])}%)"
-
-
-def families_in_words(names: Iterable[str]) -> str:
-    """Families of simulated trials in words, in the order of the table."""
-    return ", ".join(words for name, words in FAMILIES.items() if name in set(names))
-
-
-def poor_in_words(quantities: pd.DataFrame) -> str:
-    """Quantities with their coverage, from the lowest."""
-    rows = _coverage_rows(quantities).sort_values("coverage")
-    return "; ".join(f"{r.row} ({share_text(r.coverage)})" for r in rows.itertuples()) or "none"
-
-
-def largest_shifts(compared: pd.DataFrame, trial: Trial, number: int = 3) -> str:
-    """The quantities whose middle moved most, of `reconstruction.against(...)`, with the direction."""
-    rows = compared.loc[compared["shift"].abs().sort_values(ascending=False).index[:number]]
-    words = [
-        f"{name_of(name, trial)}, {'up' if row['shift'] > 0 else 'down'} by {share_text(abs(row['shift']))} of the range"
-        for name, row in rows.iterrows()
-    ]
-    return "; ".join(words)
-
-
-# --- small tables -----------------------------------------------------------------------------------------------------
+# --- small tables -------------------------------------------------------------------------------------
 
 
 def fates_table(fates: pd.DataFrame) -> tables.Printable:
     """Accepted and failed chains by rule; `reconstruction.fates(...)`."""
-    rows = fates.assign(label=[rule_in_words(rule).capitalize() for rule in fates.index])
-    rows = rows[["label", "accepted", "failed", "all"]].astype(
-        {c: str for c in ("accepted", "failed", "all")}
-    )
     headings = {"accepted": "Accepted", "failed": "Failed", "all": "All"}
-    made = gt.GT(rows, rowname_col="label").tab_stubhead("Rule at the end of the chain")
-    made = (
-        made.cols_label(**headings)
-        .cols_align("right", list(headings))
-        .tab_source_note("Rule: for deaths long after the last assessment, in end points other than death.")
-    )
-    return tables.printable(made, "chain-fates", "Chains by the rule under which they ended")
+    cells = fates[list(headings)].astype(str)
+    cells.insert(0, "label", [rule_in_words(rule).capitalize() for rule in fates.index])
+    note = "Rule: for deaths long after the last assessment, in end points other than death."
+    caption = "Chains by the rule under which they ended"
+    return table_of(cells, headings, "Rule at the end of the chain", note, "chain-fates", caption)
 
 
 def mixing_table(mixing: pd.DataFrame, names: Mapping[str, str]) -> tables.Printable:
@@ -978,16 +737,12 @@ def mixing_table(mixing: pd.DataFrame, names: Mapping[str, str]) -> tables.Print
         }
     )
     headings = {"r_hat": "R-hat", "autocorrelation": "Autocorrelation"}
-    made = gt.GT(rows, rowname_col="label").tab_stubhead("Monitored quantity")
-    made = (
-        made.cols_label(**headings)
-        .cols_align("right", list(headings))
-        .tab_source_note(
-            f"{SYNTHETIC}. R-hat: split, over the accepted chains; one where all halves of all chains agree. "
-            "Autocorrelation: between neighbouring recorded sweeps, mean over chains."
-        )
+    note = (
+        f"{SYNTHETIC}. R-hat: split, over the accepted chains; one where all halves of all chains agree. "
+        "Autocorrelation: between neighbouring recorded sweeps, mean over chains."
     )
-    return tables.printable(made, "mixing", "Do the chains of the hard phase agree with each other?")
+    caption = "Do the chains of the hard phase agree with each other?"
+    return table_of(rows, headings, "Monitored quantity", note, "mixing", caption)
 
 
 def monitored(trial: Trial) -> dict[str, str]:
