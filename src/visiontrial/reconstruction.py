@@ -156,23 +156,26 @@ def curves(rebuilt: Rebuilt, paramcd: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["member", "arm", "month", "survival"]).dropna(ignore_index=True)
 
 
-def kept_to(rebuilt: Rebuilt, trial: Trial) -> list[int]:
-    """How many of the targets of `trial` each rebuilt cohort agrees with, by the independent verifier."""
-    asked = replace(trial, targets=tuple(t for t in trial.targets if t.role == "target"))
-    return [int(verify.statistics(asked, *cohort)["agrees"].sum()) for cohort in rebuilt.members]
+def recomputed(rebuilt: Rebuilt, trial: Trial) -> pd.DataFrame:
+    """Every printed statistic of `trial` in each rebuilt cohort, whether it was held to it or not.
+
+    By the independent verifier: one row per member, one column per claim, not rounded.
+    """
+    values = [verify.statistics(trial, *cohort).set_index("claim_id")["value"] for cohort in rebuilt.members]
+    return pd.DataFrame(values).reset_index(drop=True)
 
 
-def predicted(rebuilt: Rebuilt, trial: Trial, claim_id: str) -> pd.Series:
-    """One statistic of `trial` in each rebuilt cohort, whether the cohort was held to it or not."""
-    wanted = replace(trial, targets=tuple(t for t in trial.targets if t.claim_id == claim_id))
-    return pd.Series([verify.statistics(wanted, *cohort)["value"].iloc[0] for cohort in rebuilt.members])
+def targets_met(statistics: pd.DataFrame, trial: Trial) -> pd.Series:
+    """How many targets of `trial` each member agrees with; `statistics` as from `recomputed`."""
+    met = [(statistics[t.claim_id] >= t.low) & (statistics[t.claim_id] < t.high) for t in targets_of(trial)]
+    return pd.concat(met, axis=1).sum(axis=1)
 
 
 # --- the prior ----------------------------------------------------------------------------------------
 
 
 def priors(trial: Trial) -> pd.DataFrame:
-    """The normal prior of every kind of parameter: `parameter, scale, mean, sd`, as the engine uses it.
+    """The normal prior of every kind of parameter (the index): `scale, mean, sd`, as the engine uses it.
 
     The level of a hazard is given for the first end point; those of the others differ in their mean.
     """
@@ -184,7 +187,7 @@ def priors(trial: Trial) -> pd.DataFrame:
         "trend of a hazard": ("per unit of log time", model.SLOPE),
         "steps of its random walk": ("log, size", model.WALK),
         "first log hazard ratio": ("log", ratio),
-        "steps of its random walk ": ("log, size", ratio + 1),
+        "steps of its own random walk": ("log, size", ratio + 1),
         "spread of the frailty": ("log, size", where.frailty),
         "hastening of death after the event": ("log hazard ratio", where.hastening),
         **{
@@ -199,8 +202,8 @@ def priors(trial: Trial) -> pd.DataFrame:
         "rise of recruitment over a period": ("inverse hyperbolic tangent", where.ramp),
         "rate at which patients leave": ("log, per day", where.leaving),
     }
-    rows = [(name.strip(), scale, prior.mean[j], prior.sd[j]) for name, (scale, j) in places.items()]
-    return pd.DataFrame(rows, columns=["parameter", "scale", "mean", "sd"]).round(2)
+    rows = [(name, scale, prior.mean[j], prior.sd[j]) for name, (scale, j) in places.items()]
+    return pd.DataFrame(rows, columns=["parameter", "scale", "mean", "sd"]).round(2).set_index("parameter")
 
 
 # --- targets ------------------------------------------------------------------------------------------

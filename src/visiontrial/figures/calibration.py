@@ -207,7 +207,19 @@ def families_in_words(names: Iterable[str]) -> str:
     return ", ".join(words for name, words in FAMILIES.items() if name in set(names))
 
 
-def poor_in_words(quantities: pd.DataFrame) -> str:
+def covered_in_words(quantities: pd.DataFrame) -> str:
     """Quantities with their coverage, from the lowest."""
     rows = _coverage_rows(quantities).sort_values("coverage")
     return "; ".join(f"{r.endpoint} {r.row} ({share_text(r.coverage)})" for r in rows.itertuples()) or "none"
+
+
+def bias_in_words(quantity: pd.Series) -> str:
+    """A quantity with its bias and the width of its range: `PFS events (10.07 of a width of 36.29)`."""
+    row = _coverage_rows(quantity.to_frame().T).iloc[0]
+    bias, width = (_calibration_text(row["quantity"], float(row[c])) for c in ("bias", "width"))
+    return f"{row['endpoint']} {row['row']} ({bias} of a width of {width})"
+
+
+def failed_in_words(failures: pd.DataFrame) -> str:
+    """Failed chains of a half of the calibration, of how many: `126 of 1368`."""
+    return f"{failures['failed'].sum()} of {failures['chains'].sum()}"

@@ -206,22 +206,27 @@ def _target_words(target: Target) -> str:
 def steps_table(
     rebuilt: Mapping[str, Rebuilt],
     curves: Mapping[str, pd.DataFrame],
-    agreeing: Mapping[str, list[int]],
+    statistics: Mapping[str, pd.DataFrame],
     trial: Trial,
 ) -> tables.Printable:
-    """What each step of the small trial made: cohorts, failed chains, targets met, survival at a year."""
+    """What each step of the small trial made: cohorts, failed chains, targets met, survival, hazard ratio.
+
+    `statistics`: those of `reconstruction.recomputed(...)`, with the claim `os.hr` among them.
+    """
     number = len(reconstruction.targets_of(trial))
     rows = []
     for step, cohorts in rebuilt.items():
         at_12 = curves[step][curves[step]["month"] == 12].groupby("arm")["survival"]
-        met = agreeing[step]
+        met = reconstruction.targets_met(statistics[step], trial)
         row = {"label": step, "members": str(len(cohorts.members)), "failed": str(cohorts.failed)}
-        row["met"] = f"{min(met)} to {max(met)}" if min(met) < max(met) else str(min(met))
+        row["met"] = ends_text("events", met) if met.nunique() > 1 else str(met.iloc[0])
         row |= {arm: ends_text("survival_12", values) for arm, values in at_12}
+        row["ratio"] = ends_text("hazard_ratio_unstratified", statistics[step]["os.hr"])
         rows.append(row)
     headings = {
         "members": "Cohorts", "failed": "Failed chains", "met": f"Targets met\nof {number}",
         **{arm: f"Alive at 12 months, %\n{words}" for arm, words in _STEP_ARMS.items()},
+        "ratio": "Hazard ratio\nfor death",
     }  # fmt: skip
     note = f"{SYNTHETIC}. The trial is invented. From the smallest to the largest of the cohorts."
     caption = "A small invented trial, rebuilt in three steps"
