@@ -13,6 +13,11 @@ OTHER_PARAMETERS = {
         "unknown_status": "uncounted",
     },
     "02-baseline": {"smd_threshold": 0.25, "multiplicity_method": "fdr_bh", "alpha": 0.01},
+    "10-rebuilding-the-patients": {
+        "miniature_chains": 6,
+        "digits_dropped": 1,
+        "left_out": "pfs.median.test",
+    },
     "20-imaging-based-pfs": {"analysis_set": "all_randomized", "ties": "breslow", "time_limit": 12},
     "21-overall-survival": {"analysis_set": "pfs_set", "interval_transform": "log", "confidence_level": 0.9},
     "50-adverse-events": {"confidence_level": 0.9, "difference_method": "agresti-caffo"},

@@ -116,11 +116,15 @@ class LedgerPart:
     @property
     def summary(self) -> str:
         """Counts by grade and verdict, in one sentence."""
+        if self.frame.empty:
+            return "This chapter answers for no printed number: others do."
         counts = self.frame.groupby(["grade", "verdict"], sort=False).size()
         parts = ", ".join(f"{n} {grade} ({verdict})" for (grade, verdict), n in counts.items())
         return f"This chapter answers for {len(self.frame)} printed numbers: {parts}."
 
     def _repr_html_(self) -> str:
+        if self.frame.empty:
+            return f"<p class='ledger-part'>{html.escape(self.summary)}</p>"
         table = _html_table(self.frame[list(self.shown)], "Every claim of this chapter", "ledger-part")
         notice = SYNTHETIC if (self.frame["grade"] == "fitted").any() else ""
         summary = f"<summary>{html.escape(self.summary)}</summary>"

@@ -1,0 +1,225 @@
+"""Coverage on simulated trials, to be looked at: by family and by quantity, with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import altair as alt
+import pandas as pd
+
+from visiontrial import render, tables
+from visiontrial.figures.reconstruction import panel_title, share_text, table_of
+from visiontrial.printed import as_printed
+
+
+def coverage(quantities: pd.DataFrame, families: pd.DataFrame) -> render.Figure:
+    """Coverage on simulated trials with its interval, by family and by quantity, against the nominal one.
+
+    `quantities`: `reconstruction.of_quantities(...)`; `families`: `reconstruction.of_families(...)`.
+    """
+    rows = _coverage_rows(quantities)
+    overall = _family_rows(families)
+    return render.Figure(
+        name="calibration-coverage",
+        chart=_coverage_chart(overall, rows, 400, labels=160),
+        narrow=_coverage_chart(overall, rows, 140, labels=160),
+        description=_coverage_in_words(rows, overall),
+    )
+
+
+FAMILIES = {
+    "piecewise": "piecewise (as the prior)",
+    "weibull": "Weibull, proportional",
+    "crossing": "crossing hazards",
+    "delayed": "delayed effect",
+    "cure": "cure",
+    "dropout": "early dropout",
+    "all": "all families",
+}
+
+
+def _family_rows(families: pd.DataFrame) -> pd.DataFrame:
+    return families.assign(row=families["family"].map(FAMILIES), differs=False)
+
+
+def _coverage_rows(quantities: pd.DataFrame) -> pd.DataFrame:
+    sides = quantities["arm"].map({"all": ""}).fillna(", " + quantities["arm"])
+    return quantities.assign(row=quantities["quantity"].map(_coverage_words) + sides)
+
+
+def _coverage_words(kind: str) -> str:
+    month = kind.removeprefix("survival_")
+    return {
+        "events": "events",
+        "median_low": "median, low",
+        "median_high": "median, high",
+        "censored_early": "censored early",
+        "rmst_difference": "means",
+        "hazard_ratio_unstratified": "ratio, unstratified",
+        "log_rank_chi_square": "log-rank",
+        "ph_p": "PH test, P",
+        "ph_slope": "PH slope",
+    }.get(kind, f"month {month}")
+
+
+def _coverage_chart(overall: pd.DataFrame, rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatChart:
+    panels = [
+        _coverage_panel(overall, width, labels, "Families: mean share of quantities covered"),
+        *(
+            _coverage_panel(rows[rows["endpoint"] == endpoint], width, labels, f"{endpoint}: each quantity")
+            for endpoint in rows["endpoint"].unique()
+        ),
+    ]
+    return alt.vconcat(*panels, spacing=18).properties(
+        title=alt.Title("Simulated trials", fontSize=14, offset=10)
+    )
+
+
+def _coverage_panel(rows: pd.DataFrame, width: int, labels: int, title: str) -> alt.LayerChart:
+    columns = ["row", "coverage", "coverage_low", "coverage_high", "nominal", "trials", "differs"]
+    data = rows[columns].copy().astype({"trials": int})
+    data[columns[1:5]] = data[columns[1:5]].astype(float).round(4)
+    scale = alt.Scale(domain=[0, 1], nice=False)
+    base = alt.Chart(data).encode(
+        y=alt.Y(
+            "row:N", sort=None, title=None,
+            axis=alt.Axis(domain=False, ticks=False, minExtent=labels, maxExtent=labels, grid=True),
+        ),
+        tooltip=[
+            alt.Tooltip("row:N", title="Of"),
+            alt.Tooltip("coverage:Q", title="Coverage", format=".0%"),
+            alt.Tooltip("coverage_low:Q", title="95% interval from", format=".0%"),
+            alt.Tooltip("coverage_high:Q", title="to", format=".0%"),
+            alt.Tooltip("nominal:Q", title="Nominal", format=".0%"),
+            alt.Tooltip("trials:Q", title="Trials"),
+        ],
+    )  # fmt: skip
+    x = alt.X(
+        "coverage:Q", title=None, scale=scale, axis=alt.Axis(values=[0, 0.5, 1], format=".0%", grid=False)
+    )
+    colour = alt.condition(
+        "datum.differs", alt.value(render.PALETTE["differs"]), alt.value(render.PALETTE["ink"])
+    )
+    nominal = base.mark_tick(color=render.PALETTE["highlight"], thickness=2.5, size=18).encode(
+        x=alt.X("nominal:Q")
+    )
+    lines = base.mark_rule(strokeWidth=1.6).encode(
+        x=alt.X("coverage_low:Q"), x2="coverage_high:Q", color=colour
+    )
+    dots = base.mark_point(filled=True, size=50, opacity=1).encode(
+        x=x, color=colour,
+        shape=alt.condition("datum.differs", alt.value("square"), alt.value("circle")),
+    )  # fmt: skip
+    return alt.layer(lines, nominal, dots).properties(
+        width=width, height=alt.Step(20), title=panel_title(title, frame="bounds")
+    )
+
+
+def _coverage_in_words(rows: pd.DataFrame, overall: pd.DataFrame) -> str:
+    everything = overall[overall["family"] == "all"].iloc[0]
+    poor = rows[rows["differs"]]
+    names = "; ".join(f"{r.endpoint} {r.row} ({share_text(r.coverage)})" for r in poor.itertuples()) or "none"
+    return (
+        f"On {int(everything['trials'])} simulated trials the reconstruction range held "
+        f"{100 * everything['coverage']:.0f}% of the true values (95% interval "
+        f"{100 * everything['coverage_low']:.0f} to {100 * everything['coverage_high']:.0f}%), where "
+        f"{100 * everything['nominal']:.0f}% would be expected. Of {len(rows)} quantities the interval of "
+        f"the coverage leaves out the nominal one for {len(poor)}: {names}."
+    )
+
+
+def coverage_table(quantities: pd.DataFrame) -> tables.Printable:
+    """Coverage, its interval, the nominal coverage, bias and width of each quantity."""
+    rows = _coverage_rows(quantities)
+    cells = pd.DataFrame(
+        {
+            "group": rows["endpoint"],
+            "label": rows["row"],
+            "coverage": [f"{r.covered} of {r.trials}" for r in rows.itertuples()],
+            "interval": [_percents(r.coverage_low, r.coverage_high) for r in rows.itertuples()],
+            "nominal": [as_printed(100 * r.nominal, 0) for r in rows.itertuples()],
+            "bias": [_calibration_text(r.quantity, r.bias) for r in rows.itertuples()],
+            "width": [_calibration_text(r.quantity, r.width) for r in rows.itertuples()],
+        }
+    )
+    headings = {
+        "coverage": "Covered", "interval": "95% interval, %", "nominal": "Nominal, %", "bias": "Bias",
+        "width": "Width",
+    }  # fmt: skip
+    note = (
+        "Simulated trials, not VISION. Interval: Clopper and Pearson. Bias: middle member minus truth, mean "
+        "over trials. Width: largest minus smallest member, mean over trials. Shares at a month in "
+        "percentage points."
+    )
+    caption = "Coverage of the reconstruction range on simulated trials"
+    return table_of(cells, headings, "Quantity", note, "calibration", caption)
+
+
+def _calibration_text(kind: str, value: float) -> str:
+    if kind.startswith("survival_"):
+        return as_printed(100 * value, 1).replace("-", "−")
+    return as_printed(value, 2).replace("-", "−")
+
+
+def _percents(low: float, high: float) -> str:
+    return f"{as_printed(100 * low, 0)} to {as_printed(100 * high, 0)}"
+
+
+def family_table(families: pd.DataFrame, failures: pd.DataFrame) -> tables.Printable:
+    """Coverage and failed chains of every family of simulated trials."""
+    total = failures.sum()
+    rows = []
+    for r in families.itertuples():
+        chains = total if r.family == "all" else failures.loc[r.family]
+        rows.append(
+            {
+                "label": FAMILIES[r.family],
+                "trials": str(r.trials),
+                "left_out": str(r.left_out),
+                "coverage": _in_two_lines(r),
+                "nominal": as_printed(100 * r.nominal, 0),
+                "failed": f"{chains['failed']} of {chains['chains']}",
+            }
+        )
+    headings = {
+        "trials": "Trials", "left_out": "Left out", "coverage": "Covered, %\n(95% interval)",
+        "nominal": "Nominal, %", "failed": "Failed chains",
+    }  # fmt: skip
+    note = (
+        "Simulated trials, not VISION. Interval: Student's t over trials. Left out: trials in which fewer "
+        "than half of the chains were accepted."
+    )
+    caption = "Coverage by family of simulated trials"
+    return table_of(pd.DataFrame(rows), headings, "Family", note, "calibration-families", caption)
+
+
+def _in_two_lines(row) -> str:
+    return f"{as_printed(100 * row.coverage, 0)}\n({_percents(row.coverage_low, row.coverage_high)})"
+
+
+def with_limits(row: pd.Series) -> str:
+    """A coverage with its 95% interval, in percent: `88% (85 to 92%)`."""
+    return f"{share_text(row['coverage'])} ({_percents(row['coverage_low'], row['coverage_high'])}%)"
+
+
+def families_in_words(names: Iterable[str]) -> str:
+    """Families of simulated trials in words, in the order of the table."""
+    return ", ".join(words for name, words in FAMILIES.items() if name in set(names))
+
+
+def covered_in_words(quantities: pd.DataFrame) -> str:
+    """Quantities with their coverage, from the lowest."""
+    rows = _coverage_rows(quantities).sort_values("coverage")
+    return "; ".join(f"{r.endpoint} {r.row} ({share_text(r.coverage)})" for r in rows.itertuples()) or "none"
+
+
+def bias_in_words(quantity: pd.Series) -> str:
+    """A quantity with its bias and the width of its range: `PFS events (10.07 of a width of 36.29)`."""
+    row = _coverage_rows(quantity.to_frame().T).iloc[0]
+    bias, width = (_calibration_text(row["quantity"], float(row[c])) for c in ("bias", "width"))
+    return f"{row['endpoint']} {row['row']} ({bias} of a width of {width})"
+
+
+def failed_in_words(failures: pd.DataFrame) -> str:
+    """Failed chains of a half of the calibration, of how many: `126 of 1368`."""
+    return f"{failures['failed'].sum()} of {failures['chains'].sum()}"
