@@ -20,6 +20,11 @@ OTHER_PARAMETERS = {
     },
     "20-imaging-based-pfs": {"analysis_set": "all_randomized", "ties": "breslow", "time_limit": 12},
     "21-overall-survival": {"analysis_set": "pfs_set", "interval_transform": "log", "confidence_level": 0.9},
+    "23-secondary-end-points": {
+        "confidence_level": 0.9,
+        "estimator": "half-added",
+        "family_level": 0.01,
+    },
     "50-adverse-events": {"confidence_level": 0.9, "difference_method": "agresti-caffo"},
     "80-forensics": {"doctored_claim": "os.ci-high", "doctored_value": "0.94"},
     "90-every-number": {"claim_id": "os.median.lu", "mutation_seed": 1, "mutations": 3},

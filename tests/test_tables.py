@@ -152,3 +152,13 @@ def test_rows_without_names_are_refused():
 def test_markup_that_is_not_closed_is_refused():
     with pytest.raises(tables.TableError, match="close every tag"):
         tables.printable(small_table().cols_label(lu=html("a<br>b")), "small", "Caption")
+
+
+def test_a_column_of_prose_wraps_and_notes_and_numbers_do_not():
+    long = "a word " * 12
+    frame = pd.DataFrame({"label": ["one", "two"], "says": [long, "little"], "number": ["1", "2"]})
+    made = tables.printable(GT(frame, rowname_col="label").tab_source_note(long), "prose", "Words")
+    cells = list(ElementTree.fromstring(made.html.replace("<br>", "<br/>")).iter("td"))
+    prose = {"".join(c.itertext()).strip(): "prose" in c.get("class", "").split() for c in cells[:4]}
+    assert prose == {long.strip(): True, "1": False, "little": True, "2": False}
+    assert "prose" not in cells[4].get("class", "")

@@ -373,18 +373,6 @@ def whatever(p_values: Mapping[str, float | None], level: float) -> pd.DataFrame
     return frame.set_index(["method", "end_point"])
 
 
-def response_p_value() -> float:
-    """A two-sided Fisher test of complete or partial response from the printed counts, without strata."""
-    responders = [
-        published.value("response.cr.lu.count") + published.value("response.pr.lu.count"),
-        int(parse(published.printed("response.cr.control.count")).value)
-        + published.value("response.pr.control.count"),
-    ]
-    measured = [published.value("response.lu.n"), published.value("response.control.n")]
-    table = [[r, n - r] for r, n in zip(responders, measured, strict=True)]
-    return float(stats.fisher_exact(table).pvalue)
-
-
 # --- planned against reached ----------------------------------------------------------------
 
 

@@ -194,11 +194,33 @@ def mutations_table(number: int, seed: int, known: Registry | None = None) -> ta
 
 
 def named_results_table() -> tables.Printable:
-    """What the paper names without printing a number, grouped by its status in this book."""
-    frame = published.named_results().sort_values("status", kind="stable")
-    frame = frame.assign(result=[_two_lines(r.name, r.what_it_is) for r in frame.itertuples(index=False)])
-    shown = GT(frame[["status", "result", "location"]], rowname_col="result", groupname_col="status")
+    """What the paper names without a number, how it is analysed, and what it would take to show it."""
+    named = published.named_results()
+    frame = pd.DataFrame(
+        {
+            "group": ["Method shown" if s == METHOD_SHOWN else "Not shown" for s in named["status"]],
+            "result": named["name"],
+            "what": named["what_it_is"],
+            "analysis": named["analysis"],
+            "needs": [_needs(r.status, r.needs) for r in named.itertuples(index=False)],
+        }
+    ).sort_values("group", kind="stable")
+    shown = (
+        GT(frame, rowname_col="result", groupname_col="group")
+        .tab_stubhead("Result")
+        .cols_label(what="What it is", analysis="How it is analysed", needs="What it would take")
+        .cols_align("left", ["what", "analysis", "needs"])
+        .tab_source_note("How it is analysed: as the article says, else as is usual.")
+    )
     return tables.printable(shown, "named-results", "Results that the paper names without a number")
+
+
+METHOD_SHOWN = "method shown"
+
+
+def _needs(status: str, needs: str) -> str:
+    reason = status.removeprefix("not shown, because ")
+    return needs if status == METHOD_SHOWN else f"{needs}\n{reason}"
 
 
 def _two_lines(first: str, second: str) -> str:

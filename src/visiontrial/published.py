@@ -54,7 +54,7 @@ COLUMNS = {
     "flow.csv": ("box", "parent", "kind", "group", "label"),
     "identities.csv": ("kind", "left", "right", "over", "note"),
     "pairings.csv": ("rule", "first", "second", "third", "meaning", "innocent"),
-    "named_results.csv": ("result_id", "location", "name", "what_it_is", "status", "needs"),
+    "named_results.csv": ("result_id", "location", "name", "what_it_is", "analysis", "status", "needs"),
     "ownership.csv": ("prefix", "chapter"),
     "explanations.csv": ("claim_id", "explanation"),
     "reasons.csv": ("prefix", "reason"),

@@ -28,6 +28,10 @@ _CLASSES = {
 }  # fmt: skip
 
 
+LONGEST_LINE = 60
+"""Characters of a cell that stay on one line; a column that holds more is prose, and wraps."""
+
+
 class TableError(ValueError):
     """A table that cannot be given the house style; the message says what to change."""
 
@@ -94,6 +98,7 @@ def _house_markup(gt: GT, name: str, caption: str) -> ElementTree.Element:
     for element in table.iter():
         _keep_meaning(element)
     _unwrap_spanners(table)
+    _let_prose_wrap(table)
     _one_body_per_group(table)
     heading = ElementTree.Element("caption")
     heading.text = caption
@@ -136,6 +141,15 @@ def _unwrap_spanners(table: ElementTree.Element) -> None:
             cell.remove(spanner)
 
 
+def _let_prose_wrap(table: ElementTree.Element) -> None:
+    """Mark the columns that hold prose; in the others a line stays whole."""
+    rows = [row.findall("td") for row in table.findall("tbody/tr")]
+    for column in zip(*(cells for cells in rows if cells), strict=True):
+        if any(len("".join(cell.itertext())) > LONGEST_LINE for cell in column):
+            for cell in column:
+                cell.set("class", f"{cell.get('class', '')} prose".strip())
+
+
 def _let_stay(element: ElementTree.Element) -> None:
     """Wrap the content of what is as wide as the table, so that it stays in sight when the table scrolls."""
     holder = ElementTree.Element("span", {"class": "stays"})
@@ -172,6 +186,8 @@ _STYLE = """
 @scope table :is(th, td) { padding: .25rem .4rem; border: 0; background: none; text-align: right;
   font-weight: 400; vertical-align: baseline }
 @scope table td { white-space: nowrap }
+@scope table td.prose { white-space: normal; min-width: 10rem }
+@scope table tr:has(.prose) > * { vertical-align: top }
 @scope table tbody > tr > * { border-bottom: 1px solid @line }
 @scope table thead th { font-weight: 600; vertical-align: bottom }
 @scope table thead > tr:last-child > *, @scope table thead [rowspan] { border-bottom: 1px solid @muted }

@@ -19,7 +19,7 @@ from visiontrial.safety import ARMS, GRADES
 PRINTED_GRADES = ("all-grades", "grade-3")
 NOT_APPLICABLE = "NA"
 NO_RATIO = "–"
-_ARM_HEADINGS = {"lu": "177Lu-PSMA-617", "control": "Standard care alone"}
+ARM_HEADINGS = {"lu": "177Lu-PSMA-617", "control": "Standard care alone"}
 _ARM_SHAPES = {"lu": "circle", "control": "triangle-up"}
 _FILLS = {"lu": "lu", "control": "surface"}
 
@@ -31,7 +31,7 @@ def table_two(table: pd.DataFrame) -> tables.Printable:
     """Table 2 as the paper lays it out; `table` is `safety.counts()`. Footnotes in this book's words."""
     frame = pd.DataFrame(_printed_rows(table))
     made = gt.GT(frame, rowname_col="label", groupname_col="group").tab_stubhead("Event")
-    for arm, heading in _ARM_HEADINGS.items():
+    for arm, heading in ARM_HEADINGS.items():
         columns = [f"{arm}.{grade}" for grade in PRINTED_GRADES]
         made = made.tab_spanner(f"{heading} (N = {safety.size(table, arm)})", columns, id=arm)
     made = made.cols_label({f"{a}.{g}": GRADES[g] for a in ARMS for g in PRINTED_GRADES})
@@ -55,7 +55,7 @@ def worst_grade_table(table: pd.DataFrame) -> tables.Printable:
             row[f"{arm}.share"] = f"{as_printed(100 * int(mild) / int(everyone), 1)}%"
         rows.append(row)
     made = gt.GT(pd.DataFrame(rows), rowname_col="label").tab_stubhead("Event")
-    for arm, heading in _ARM_HEADINGS.items():
+    for arm, heading in ARM_HEADINGS.items():
         made = made.tab_spanner(heading, [f"{arm}.{c}" for c in ("mild", "severe", "share")], id=arm)
     headings = {"mild": "Worst: 1 or 2", "severe": "Worst: ≥3", "share": "Share 1 or 2"}
     made = made.cols_label({f"{a}.{c}": text for a in ARMS for c, text in headings.items()})
