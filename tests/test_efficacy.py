@@ -15,6 +15,7 @@ from visiontrial import efficacy, published, survival
 from visiontrial.cohort.derived import Derived
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 from visiontrial.efficacy import EfficacyError, Reconstruction, Rules
+from visiontrial.printed import as_printed
 
 PAIRS = [("OS", "all_randomized"), ("OS", "pfs_set"), ("PFS", "pfs_set")]
 
@@ -57,11 +58,18 @@ def test_an_analysis_is_what_the_verifier_computed_when_the_ensemble_was_stored(
 
 def test_every_printed_statistic_comes_out_in_every_cohort(vision):
     claims = [t.claim_id for t in vision.trial.targets]
-    table = efficacy.agreement(vision, claims)
-    assert (table["agreeing"] == vision.cohorts).all()
-    assert (table["lowest"] <= table["highest"]).all()
-    with pytest.raises(EfficacyError, match=r"os-adjusted\.hr: not among the statistics"):
-        efficacy.agreement(vision, ["os.hr", "os-adjusted.hr"])
+    table = efficacy.agreement(claims)
+    assert (table["agreeing"] == f"{vision.cohorts} of {vision.cohorts}").all()
+    lowest = as_printed(float(vision.derived.statistics["os.hr"].min()), 4)
+    assert table.loc["os.hr", ["printed", "lowest"]].tolist() == ["0.62", lowest]
+    assert float(table.loc["os.p", "highest"]) < 1e-6
+    with pytest.raises(EfficacyError, match=r"os-adjusted\.hr: reconstructed patients do not speak of it"):
+        efficacy.agreement(["os.hr", "os-adjusted.hr"])
+
+
+def test_rows_are_those_of_the_population(vision):
+    assert len(vision.rows("PFS", "pfs_set")) == 581
+    assert vision.rows("OS", "all_randomized")["PARAMCD"].unique().tolist() == ["OS"]
 
 
 def test_rules_reach_the_estimates(vision):

@@ -160,9 +160,7 @@ def test_time_can_be_cut_off_by_rule(vision):
 
 def test_outcomes_without_an_ensemble_can_be_drawn(analysis):
     """As for a sensitivity analysis: no band, no box for cohorts, no words about them."""
-    bare = figures.View(
-        "changed", analysis, "Alive", {"lu": "New", "control": "Old"}, {"lu": "New", "control": "Old"}
-    )
+    bare = figures.View("changed", analysis, "Alive", *3 * [{"lu": "New", "control": "Old"}])
     figure = figures.curves("changed", "Anything", [bare])
     assert {layer["mark"]["type"] for layer in layers(figure, 1)} == {"rule", "line", "tick", "bar"}
     assert "reconstruction range" not in figure.description

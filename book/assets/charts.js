@@ -40,6 +40,9 @@
     const style = document.createElement("style");
     style.textContent =
       "svg { display: block } :host, div { outline: none }" +
+      // Sliders and switches below a chart, in lines as wide as the chart.
+      ".vega-bindings { width: min-content; min-width: 100%; font: 0.875rem/1.8 var(--pst-font-family-base); text-align: start }" +
+      ".vega-bindings label { margin-inline: 0.2em 0.8em } .vega-bindings input { vertical-align: middle }" +
       "[data-current] { outline: 3px solid var(--chart-highlight); outline-offset: 2px }" +
       "[role=status] { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }";
     spoken.setAttribute("role", "status");

@@ -26,12 +26,12 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.rates import confint_poisson_2indep
 
-from visiontrial import paths, published, survival
+from visiontrial import fitted, paths, published, survival
 from visiontrial.cohort import derived, displayed, reader
 from visiontrial.cohort.quantities import ReconstructionRange, reconstruction_range
 from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
-from visiontrial.cohort.verify import Analyses
-from visiontrial.printed import prints_as
+from visiontrial.cohort.verify import Analyses, in_population
+from visiontrial.printed import as_printed, parse, prints_as
 
 SHARES = (0.25, 0.5, 0.75)
 """Shares of an arm that have had the event: where curves are compared sideways."""
@@ -149,6 +149,12 @@ class Reconstruction:
         data = _cut(self._analyses.outcomes(paramcd, population), rules)
         return Analysis(paramcd, population, self.arms, data, rules)
 
+    def rows(self, paramcd: str, population: str) -> pd.DataFrame:
+        """The displayed cohort's rows of ADTTE of one end point in one population."""
+        members = self.shown.adsl.loc[in_population(self.trial, self.shown.adsl, population), "USUBJID"]
+        times = self.shown.adtte
+        return times[(times["PARAMCD"] == paramcd) & times["USUBJID"].isin(members)]
+
     def months_earlier(self, analysis: Analysis, months: float) -> Analysis:
         """The same analysis as if the data had been cut off so many months earlier."""
         days = self.days_to_cutoff(analysis.population) - round(months * DAYS_PER_MONTH)
@@ -208,29 +214,30 @@ def load(name: str = "registry") -> Reconstruction:
 # --- published beside ours -----------------------------------------------------------------------
 
 
-def agreement(reconstruction: Reconstruction, claim_ids: Sequence[str]) -> pd.DataFrame:
-    """In how many cohorts each printed statistic comes out, recomputed from the stored rows of each.
+def agreement(claim_ids: Sequence[str]) -> pd.DataFrame:
+    """In how many cohorts each printed statistic comes out, as text for a table.
 
-    One row per claim: `claim_id`, `printed`, `lowest` and `highest` unrounded value over the
-    cohorts, `agreeing`, `cohorts`. That all agree is what the search was asked for, save for the
-    statistics that it did not see (role `derived` in `targets.csv`).
+    One row per claim (the index): `printed`, `lowest` and `highest` value over the cohorts with two
+    decimals more than printed, `agreeing` cohorts of all. That all agree is what the search was
+    asked for, save for the statistics that it did not see (role `derived` in `targets.csv`).
     """
-    statistics = reconstruction.derived.statistics
-    if absent := [c for c in claim_ids if c not in statistics]:
-        raise EfficacyError(f"{', '.join(absent)}: not among the statistics of the ensemble (targets.csv)")
-    rows = [
-        (
-            claim_id,
-            published.printed(claim_id),
-            statistics[claim_id].min(),
-            statistics[claim_id].max(),
-            sum(prints_as(value, published.printed(claim_id)) for value in statistics[claim_id]),
-            len(statistics),
-        )
-        for claim_id in claim_ids
-    ]
-    columns = ["claim_id", "printed", "lowest", "highest", "agreeing", "cohorts"]
-    return pd.DataFrame(rows, columns=columns)
+    known = fitted.evidence()
+    if absent := [c for c in claim_ids if c not in known]:
+        raise EfficacyError(f"{', '.join(absent)}: reconstructed patients do not speak of it (targets.csv)")
+    rows = {claim_id: _agreeing(known[claim_id]) for claim_id in claim_ids}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["printed", "lowest", "highest", "agreeing"])
+
+
+def _agreeing(found: fitted.Fitted) -> tuple[str, str, str, str]:
+    characters = published.printed(found.claim_id)
+    agreeing = sum(prints_as(float(value), characters) for value in found.members)
+    ends = (_finer(float(value), characters) for value in (found.members.min(), found.members.max()))
+    return characters, *ends, f"{agreeing} of {len(found.members)}"
+
+
+def _finer(value: float, characters: str) -> str:
+    target = parse(characters)
+    return f"{value:.1e}" if target.sign else as_printed(value, target.decimals + 2)
 
 
 # --- what the printed numbers leave open -----------------------------------------------------------

@@ -32,7 +32,8 @@ from visiontrial.render import PALETTE
 NOTICE = "Reconstructed patients, not the trial's data"
 COLOURS = ("control", "lu")
 """Palette names of arm 0 and arm 1."""
-SHORT_NAMES = {"lu": "177Lu-PSMA-617", "control": "Standard care"}
+SHORT_NAMES = {"lu": ("177Lu-PSMA-617", "177Lu"), "control": ("Standard care", "Control")}
+"""Names of the arms beside the counts, on a page and on a phone."""
 SHOWN_MEMBERS = 12
 """Cohorts drawn when the reader asks for members: enough to see that curves cross, few enough to see them."""
 TOLD_MONTHS = (6, 12, 18, 24)
@@ -92,7 +93,7 @@ class View:
     `name` is the reader's word for it in the switch (`all 831 randomized`). `bands` and `members`
     map an arm to its reconstruction range (`month`, `low`, `high`) and to the curves of some
     cohorts (months by members); `cohorts` is the size of the ensemble. `names` of the arms are
-    those of the legend, `short` those beside the counts.
+    those of the legend, `short` and `brief` those beside the counts on a page and on a phone.
 
     `unprinted` says in words what stands in place of a result that the paper does not print: under
     an arm, its median, under `hazard_ratio`, the ratio and the test. The one displayed cohort is
@@ -104,6 +105,7 @@ class View:
     event_free: str
     names: Mapping[str, str]
     short: Mapping[str, str]
+    brief: Mapping[str, str]
     bands: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     members: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     cohorts: int = 0
@@ -131,7 +133,8 @@ def view(
         analysis=reconstruction.analysis(paramcd, population, rules),
         event_free=event_free(trial, paramcd),
         names={arm: arm_name(trial, arm) for arm in reconstruction.arms},
-        short={arm: SHORT_NAMES.get(arm, arm) for arm in reconstruction.arms},
+        short={arm: SHORT_NAMES.get(arm, (arm, arm))[0] for arm in reconstruction.arms},
+        brief={arm: SHORT_NAMES.get(arm, (arm, arm))[1] for arm in reconstruction.arms},
         bands={arm: efficacy.range_by_month(values) for arm, values in estimates.items()},
         members={arm: values[_some(values.columns)] for arm, values in estimates.items()},
         cohorts=reconstruction.cohorts,
@@ -173,12 +176,13 @@ class _Layout:
     gutter: int
     step: int
     wrapped: int
+    beside: str
     line: int = 18
     row: int = 19
 
 
-_WIDE = _Layout(width=486, height=300, gutter=126, step=3, wrapped=100)
-_NARROW = _Layout(width=188, height=240, gutter=116, step=6, wrapped=47)
+_WIDE = _Layout(width=486, height=300, gutter=126, step=3, wrapped=100, beside="short")
+_NARROW = _Layout(width=230, height=240, gutter=70, step=6, wrapped=47, beside="brief")
 
 
 def kaplan_meier(
@@ -561,7 +565,8 @@ def _counts_panel(views: Sequence[View], last: int, layout: _Layout) -> alt.Laye
     arms = views[0].analysis.arms
     rows = [row for column in COUNTS for row in (f"{column}.head", f"{column}.1", f"{column}.0")]
     labels = {f"{column}.head": heading for column, heading in COUNTS.items()}
-    labels |= {f"{c}.{n}": views[0].short[arm] for c in COUNTS for n, arm in enumerate(arms)}
+    names = getattr(views[0], layout.beside)
+    labels |= {f"{c}.{n}": names[arm] for c in COUNTS for n, arm in enumerate(arms)}
     words = "{" + ", ".join(f"'{row}': '{text}'" for row, text in labels.items()) + "}[datum.value]"
     bold = alt.condition("indexof(datum.value, 'head') > 0", alt.value("bold"), alt.value("normal"))
     y = alt.Y(
