@@ -21,7 +21,7 @@ PIP := bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: book test check bench calibrate ensemble lab serve clean ledger checksums pairs lock help
+.PHONY: book test check bench calibrate ensemble sensitivity lab serve clean ledger checksums pairs lock help
 
 book: $(BOOK_READY) ## Execute the chapters, confirm every number, build the site in _build/html
 	@$(RUN) book
@@ -43,6 +43,9 @@ ensemble: $(BOOK_READY) ## Reconstruct and store the ensembles of cohorts; goes 
 
 calibrate: $(BOOK_READY) ## Reconstruct simulated trials and compare them with their truth (OPTIONS="--half tune")
 	@$(RUN) calibrate $(OPTIONS)
+
+sensitivity: $(BOOK_READY) ## Analyse the ensemble under other fates of those who dropped out
+	@$(RUN) sensitivity $(OPTIONS)
 
 lab: $(LAB_READY) ## Open the chapters in JupyterLab (OPTIONS=--no-browser and others are handed on)
 	@$(LAB)/bin/jupyter lab $(LAB_OFFLINE) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(FIRST_CHAPTER) $(OPTIONS)

@@ -20,6 +20,7 @@ OTHER_PARAMETERS = {
     },
     "20-imaging-based-pfs": {"analysis_set": "all_randomized", "ties": "breslow", "time_limit": 12},
     "21-overall-survival": {"analysis_set": "pfs_set", "interval_transform": "log", "confidence_level": 0.9},
+    "22-sensitivity": {"analysis_name": "os", "factor_lu": 3.0, "imputations": 20},
     "23-secondary-end-points": {
         "confidence_level": 0.9,
         "estimator": "half-added",

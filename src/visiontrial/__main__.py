@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.choices["execute"].add_argument("chapter", nargs="*", help="a chapter, such as 02-baseline")
     _add_ensemble_options(commands.choices["ensemble"])
     _add_calibration_options(commands.choices["calibrate"])
+    _add_sensitivity_options(commands.choices["sensitivity"])
     return parser
 
 
@@ -57,9 +58,20 @@ def _add_calibration_options(command: argparse.ArgumentParser) -> None:
     _add_workers(command)
 
 
+def _add_sensitivity_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--members", type=int, metavar="N", help="a trial run: the first N; stored in _build"
+    )
+    _add_local_workers(command)
+
+
 def _add_workers(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--workers", type=int, metavar="N", help="local processes (default: one per core)")
+    _add_local_workers(command)
     command.add_argument("--scheduler", metavar="ADDRESS", help="run the chains on this Dask cluster instead")
+
+
+def _add_local_workers(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--workers", type=int, metavar="N", help="local processes (default: one per core)")
 
 
 def _workers(chosen) -> dict[str, object]:
@@ -142,6 +154,15 @@ def _pairs(chosen) -> None:
         print(f"written: {path.name}")
 
 
+def _sensitivity(chosen) -> None:
+    from visiontrial import workers
+
+    workers.one_thread_each()
+    from visiontrial.sensitivity import precomputed
+
+    precomputed.command(members=chosen.members, processes=chosen.workers)
+
+
 COMMANDS = {
     "book": (_book, "execute the chapters, confirm the numbers, build the site"),
     "calibrate": (_calibrate, "reconstruct simulated trials and compare them with their truth"),
@@ -151,6 +172,7 @@ COMMANDS = {
     "execute": (_execute, "execute the chapters named, or those that changed"),
     "ledger": (_ledger, "accept the ledger as it now is as the committed copy"),
     "pairs": (_pairs, "write the notebooks from their texts"),
+    "sensitivity": (_sensitivity, "analyse every member of the ensemble under other fates of its dropouts"),
 }
 
 
@@ -168,11 +190,14 @@ def _mendable() -> tuple[type[Exception], ...]:
     from visiontrial.ledger import LedgerError
     from visiontrial.pairs import PairError
     from visiontrial.published import PublishedDataError
+    from visiontrial.sensitivity.fits import FitsDiffer
+    from visiontrial.sensitivity.precomputed import SensitivityError
     from visiontrial.workers import WorkersError
 
     return (
         BuildError, CalibrationError, CharacteristicsError, DisplayedError, EnsembleError, ExecutionError,
-        FittedError, LedgerError, PairError, PublishedDataError, SpecificationError, StoreError, WorkersError,
+        FittedError, FitsDiffer, LedgerError, PairError, PublishedDataError, SensitivityError,
+        SpecificationError, StoreError, WorkersError,
     )  # fmt: skip
 
 

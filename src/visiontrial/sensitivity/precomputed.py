@@ -1,0 +1,444 @@
+"""All assumptions on all members of the ensemble, computed once and stored: `make sensitivity`.
+
+What is computed of a member is a pure function of the ensemble and the member's number, so order and number
+of workers change nothing. Each finished member waits as a file under `_build/sensitivity/<key>/`; the key is
+a fingerprint of everything the result depends on, so a run that was stopped goes on where it was.
+
+Stored are small tables (`Stored`) with a manifest that names the ensemble they were made from. Reading
+refuses tables that were made from another ensemble than the one that is there.
+
+**Spot checks.** The compiled kernel makes the fits. A random hundredth of all analyses (a scenario or a cell
+of the map, of one member), and every analysis of the displayed cohort, is fitted again by lifelines on one
+of its imputations, drawn at random; the two must agree, or nothing is stored.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from visiontrial import files, paths, workers
+from visiontrial.cohort import displayed, parquet, reader, store
+from visiontrial.cohort.quantities import reconstruction_range
+from visiontrial.cohort.seeds import seed_of
+from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
+from visiontrial.cohort.verify import Analyses
+from visiontrial.sensitivity import coverage, dropout, fits, scenarios, tipping
+from visiontrial.sensitivity.imputation import Imputer, Times
+from visiontrial.sensitivity.scenarios import ANALYSES, CONTROL, LU, SCENARIOS, Analysis
+
+FOLDER = paths.RECONSTRUCTION / "sensitivity"
+KEPT = paths.BUILD / "sensitivity"
+ENSEMBLE = "registry"
+REMEDY = "make sensitivity"
+PURPOSE = "visiontrial: sensitivity to dropping out"
+"""What all seeds are derived from."""
+
+IMPUTATIONS = 50
+CHECKED = 0.01
+"""Share of the analyses that lifelines fits again."""
+
+COVERAGE_TRIALS = 1000
+COVERAGE_IMPUTATIONS = 20
+
+ARMS = {"control": CONTROL, "lu": LU}
+MAPPED = tuple(name for name in ANALYSES if name != "pfs-all")
+"""Analyses with a map of both arms' factors: those of the primary end points."""
+
+LIBRARIES = ("lifelines", "numba", "numpy", "pandas", "scipy", "statsmodels")
+_SOURCES = ("sensitivity/*.py", "survival.py", "cohort/kernel.py", "cohort/verify.py", "cohort/seeds.py")
+
+
+class SensitivityError(RuntimeError):
+    """The analyses cannot be made; what is stored stays as it was. The message says what to do."""
+
+
+# --- one member ------------------------------------------------------------------------------------
+
+
+def imputer(rows: dropout.Rows, analysis: Analysis, member: int, imputations: int = IMPUTATIONS) -> Imputer:
+    """The imputer of one member in one analysis, with its fixed seed."""
+    return Imputer(rows, imputations, np.random.default_rng(seed_of(PURPOSE, analysis.name, member)))
+
+
+def of_member(
+    trial: Trial, member: int, adsl: pd.DataFrame, adtte: pd.DataFrame, *, everything_checked: bool = False
+) -> dict[str, pd.DataFrame]:
+    """Everything that is computed of one member, by table; see `Stored`, and `maps`, one row per cell.
+
+    `everything_checked`: fit every analysis again by lifelines, not a hundredth. Raises
+    `fits.FitsDiffer` where they do not agree.
+    """
+    tables: dict[str, list[dict]] = {name: [] for name in _TABLES}
+    for analysis in ANALYSES.values():
+        rows = dropout.rows(trial, adsl, adtte, analysis.paramcd, analysis.population)
+        drawn = imputer(rows, analysis, member)
+        check = _Check(rows, analysis, member, 1.0 if everything_checked else CHECKED)
+        here = {"analysis": analysis.name}
+        tables["reasons"] += [here | row for row in _reasons(rows)]
+        tables["scenarios"] += [here | row for row in _scenarios(drawn, check)]
+        if analysis.name in MAPPED:
+            columns = tipping.Columns(drawn)
+            found = tipping.grid(columns, check.cell)
+            tables["maps"] += [here | row for row in _cells(found, analysis)]
+            tables["tips"].append(here | tipping.tipping_factors(found, analysis.alpha))
+            tables["lines"] += [
+                here | {"factor_lu": lu, "factor_control": control}
+                for lu, control in zip(found.factors, tipping.line(found, analysis.alpha), strict=True)
+            ]
+            tables["readings"] += [here | row for row in _readings(columns)]
+        tables["checks"].append(here | {"fits": check.fits})
+    tables["all_randomized"].append(_all_randomized(trial, adsl, adtte))
+    return {name: pd.DataFrame(rows) for name, rows in tables.items()}
+
+
+_TABLES = ("reasons", "scenarios", "maps", "tips", "lines", "readings", "checks", "all_randomized")
+
+
+class _Check:
+    """Fits some analyses again with lifelines."""
+
+    def __init__(self, rows: dropout.Rows, analysis: Analysis, member: int, share: float):
+        self._rows = rows
+        self._share = share
+        self._where = f"{analysis.name}, member {member}"
+        self._generator = np.random.default_rng(seed_of(PURPOSE + ": checks", analysis.name, member))
+        self.fits = 0
+
+    def cell(self, times: Times, made: fits.Fits, what: str) -> None:
+        """Perhaps fit one of these data sets again, and require that it agrees."""
+        chosen = self._generator.random() < self._share
+        number = int(self._generator.integers(len(times.days)))
+        if not chosen:
+            return
+        one = slice(number, number + 1)
+        ours = fits.Fits(made.log_ratio[one], made.variance[one])
+        theirs = fits.by_lifelines(self._rows.data, Times(times.days[one], times.event[one]))
+        fits.require_agreement(ours, theirs, f"{self._where}, {what}")
+        self.fits += 1
+
+
+def _reasons(rows: dropout.Rows) -> Iterator[dict]:
+    counts = scenarios.dropouts_by_reason(rows)
+    for name, arm in ARMS.items():
+        mine = rows.data.arm == arm
+        dropped = np.isin(np.flatnonzero(mine), rows.dropouts)
+        others = ~rows.data.event[mine] & ~dropped
+        yield {"arm": name, "reason": "event", "patients": int(rows.data.event[mine].sum())}
+        yield {"arm": name, "reason": "cutoff", "patients": int(others.sum())}
+        for reason, number in zip(dropout.REASONS, counts[arm], strict=True):
+            yield {"arm": name, "reason": reason, "patients": int(number)}
+
+
+def _scenarios(drawn: Imputer, check: _Check) -> Iterator[dict]:
+    for scenario in SCENARIOS.values():
+        times = scenario.complete(drawn)
+        result = scenarios.result(drawn.rows, times)
+        check.cell(times, result.fits, scenario.name)
+        pooled = result.pooled
+        yield {
+            "scenario": scenario.name,
+            "log_ratio": pooled.log_ratio,
+            "within": pooled.within,
+            "between": pooled.between,
+            "imputations": pooled.imputations,
+            "events_control": result.events[CONTROL],
+            "events_lu": result.events[LU],
+        }
+
+
+def _cells(found: tipping.Grid, analysis: Analysis) -> Iterator[dict]:
+    low, high = found.pooled.limits(analysis.level)
+    upper, p_value = found.upper(analysis.alpha), found.pooled.p_value
+    for i, lu in enumerate(found.factors):
+        for j, control in enumerate(found.factors):
+            yield {
+                "factor_lu": lu,
+                "factor_control": control,
+                "ratio": found.pooled.ratio[i, j],
+                "low": low[i, j],
+                "high": high[i, j],
+                "p_value": p_value[i, j],
+                "significant": bool(upper[i, j] < 0),
+            }
+
+
+def _readings(columns: tipping.Columns) -> Iterator[dict]:
+    for name, arm in ARMS.items():
+        for number, factor in enumerate(columns.factors):
+            yield {"arm": name, "factor": factor} | tipping.reading(columns, arm, number)._asdict()
+
+
+def _all_randomized(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> dict[str, float]:
+    """Imaging-based PFS in all randomized patients, by lifelines; medians in months."""
+    analysis = ANALYSES["pfs-all"]
+    key = (analysis.paramcd, analysis.population)
+    analyses = Analyses(trial, adsl, adtte)
+    fit = analyses.hazard_ratio(*key)
+    row = {"ratio": fit.ratio, "low": fit.limits(analysis.level)[0], "high": fit.limits(analysis.level)[1]}
+    for arm in trial.arms:
+        row[f"median_{arm.name}"] = analyses.curve(*key, arm.name).median().median / DAYS_PER_MONTH
+        row[f"events_{arm.name}"] = float(analyses.of_arm(*key, arm.name).event.sum())
+    return row
+
+
+# --- what is stored ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The stored results. All are about reconstructed patients.
+
+    One row per member (column `member`) and ...
+
+    scenarios       analysis and scenario: `log_ratio`, `within`, `between`, `imputations`, mean `events_*`
+    tips            analysis: factor at which significance is lost, by direction (`tipping.tipping_factors`)
+    reasons         analysis, arm and reason (also `event` and `cutoff`): `patients`
+    all_randomized  imaging-based PFS in all randomized patients, by lifelines
+
+    Ranges over the members (`*_from` and `*_to`, the 2.5% and 97.5% points, and `*_middle`), one row per ...
+
+    maps            analysis and pair of factors: `ratio_*`, limits `low_*` and `high_*`, `p_value_*`;
+                    `significant`, the share of members whose result is; `displayed_*`, the displayed cohort's
+    lines           analysis and factor of arm 1: factor of arm 0 at which significance is lost (0: never)
+    readings        analysis, arm and factor: `dropouts_*`, `events_*` among them, `months_*` to the event
+
+    And `coverage`, the simulation of `coverage.simulate`.
+    """
+
+    scenarios: pd.DataFrame
+    tips: pd.DataFrame
+    reasons: pd.DataFrame
+    all_randomized: pd.DataFrame
+    maps: pd.DataFrame
+    lines: pd.DataFrame
+    readings: pd.DataFrame
+    coverage: pd.DataFrame
+    manifest: Mapping[str, Any]
+
+
+_BY_MEMBER = ("scenarios", "tips", "reasons", "all_randomized")
+_RANGES = {
+    "maps": (["analysis", "factor_lu", "factor_control"], ["ratio", "low", "high", "p_value"]),
+    "lines": (["analysis", "factor_lu"], ["factor_control"]),
+    "readings": (["analysis", "arm", "factor"], ["dropouts", "events", "months"]),
+}
+
+
+def read(folder: Path = FOLDER, ensemble: Path | None = None) -> Stored:
+    """The stored results. `ensemble` is the folder of the ensemble, by default the stored one.
+
+    Raises `StoreError` where a file is missing or altered, or the ensemble is another one.
+    """
+    contents = store.read_checked(folder, REMEDY)
+    manifest = json.loads(contents[store.MANIFEST])
+    now = json.loads(((ensemble or store.folder_of(ENSEMBLE)) / store.MANIFEST).read_bytes())["files"]
+    if manifest["made_from"] != _identity(now):
+        raise store.StoreError(
+            f"{files.shown(folder)} was made from another ensemble than the one that is stored. "
+            f"Make it again: {REMEDY}"
+        )
+    tables = {name: parquet.from_bytes(contents[f"{name}.parquet"]) for name in (*_BY_MEMBER, *_RANGES)}
+    tables["coverage"] = pd.read_csv(io.BytesIO(contents["coverage.csv"]))
+    return Stored(**tables, manifest=manifest)
+
+
+def _identity(recorded: Mapping[str, str]) -> dict[str, str]:
+    """The checksums of the files that hold an ensemble's rows."""
+    return {name: recorded[name] for name in ("adsl.parquet", "adtte.parquet")}
+
+
+def make(
+    *,
+    members: int | None = None,
+    processes: int | None = None,
+    kept: Path = KEPT,
+    stored: Path = FOLDER,
+    coverage_trials: int = COVERAGE_TRIALS,
+) -> Path:
+    """Compute what is missing, store, return the folder.
+
+    `members`, where given, takes the first so many members; then the result is stored under `kept`. Raises
+    `SensitivityError` for fewer than 2, and `fits.FitsDiffer` where the kernel and lifelines disagree.
+    """
+    ensemble = store.read(ENSEMBLE)
+    chosen = ensemble.members[:members]
+    if len(chosen) < 2:
+        raise SensitivityError(f"{members} members have no range: give at least 2")
+    shown = displayed.read().member
+    trial = reader.read(paths.RECONSTRUCTION / ensemble.trial.lower())
+    waiting = kept / _key(ensemble, shown, coverage_trials)
+    tasks = {
+        f"member-{number:04d}": functools.partial(
+            _packed_member, trial, number, *ensemble.member(number), number == shown
+        )
+        for number in chosen
+    } | {
+        f"coverage-{design.name}": functools.partial(_packed_coverage, design, coverage_trials)
+        for design in coverage.DESIGNS
+    }
+    _run_missing(tasks, waiting, processes)
+    made = {name: _unpack((waiting / f"{name}.zip").read_bytes()) for name in tasks}
+    parts = [made[f"member-{number:04d}"] for number in chosen]
+    simulated = pd.concat([part["coverage"] for part in made.values() if "coverage" in part])
+    folder = stored if members is None else waiting / f"first-{members}"
+    checks = sum(int(part["checks"]["fits"].sum()) for part in parts)
+    store.write(
+        folder,
+        _contents(parts, list(chosen), shown, simulated),
+        _manifest(ensemble, len(chosen), shown, checks),
+    )
+    return folder
+
+
+def _packed_member(*arguments) -> bytes:
+    *member, everything_checked = arguments
+    return _pack(of_member(*member, everything_checked=everything_checked))
+
+
+def _packed_coverage(design: coverage.Design, trials: int) -> bytes:
+    return _pack({"coverage": coverage.simulate(design, trials, COVERAGE_IMPUTATIONS)})
+
+
+def _run_missing(tasks: Mapping[str, workers.Task], folder: Path, processes: int | None) -> None:
+    missing = [(name, task) for name, task in tasks.items() if not (folder / f"{name}.zip").exists()]
+    with workers.Progress("sensitivity", len(tasks), "parts", done=len(tasks) - len(missing)) as progress:
+        for name, content in workers.unordered(missing, processes):
+            files.write_bytes(folder / f"{name}.zip", content)
+            progress.update()
+
+
+def _contents(
+    parts: list[dict[str, pd.DataFrame]], members: list[int], shown: int, simulated: pd.DataFrame
+) -> dict[str, bytes]:
+    stacked = {
+        name: pd.concat([part[name].assign(member=n) for n, part in zip(members, parts, strict=True)])
+        for name in (*_BY_MEMBER, *_RANGES)
+    }
+    tables = {name: _first_member(stacked[name]) for name in _BY_MEMBER}
+    tables |= {name: _ranges(stacked[name], *of) for name, of in _RANGES.items()}
+    cells = ["analysis", "factor_lu", "factor_control"]
+    share = stacked["maps"].groupby(cells, sort=False)["significant"].mean()
+    own = stacked["maps"].query("member == @shown").set_index(cells)[_RANGES["maps"][1]]
+    own = own.add_prefix("displayed_").assign(significant=share)
+    tables["maps"] = tables["maps"].merge(own.reset_index(), on=cells, how="left")
+    contents = {f"{name}.parquet": parquet.to_bytes(_short(table)) for name, table in tables.items()}
+    return contents | {
+        "coverage.csv": simulated.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode(),
+        "README.md": _readme(len(members)).encode(),
+    }
+
+
+def _first_member(table: pd.DataFrame) -> pd.DataFrame:
+    return table[["member", *table.columns.drop("member")]].reset_index(drop=True)
+
+
+def _ranges(table: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataFrame:
+    """The reconstruction range and the median of each value over the members, one row per key."""
+    lines = []
+    for key, group in table.groupby(keys, sort=False):
+        line = dict(zip(keys, key, strict=True))
+        for value in values:
+            column = group[value].to_numpy(float)
+            if np.isnan(column).all():
+                line |= {f"{value}_{point}": np.nan for point in ("from", "middle", "to")}
+                continue
+            found = reconstruction_range(column)
+            middle = float(np.nanquantile(column, 0.5, method="nearest"))
+            line |= {f"{value}_from": found.low, f"{value}_middle": middle, f"{value}_to": found.high}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _short(table: pd.DataFrame) -> pd.DataFrame:
+    """Seven digits are more than enough for what is shown; factors keep all of theirs."""
+    floats = [c for c in table.select_dtypes("float64") if c not in ("factor", "factor_lu", "factor_control")]
+    return table.astype(dict.fromkeys(floats, np.float32))
+
+
+def _manifest(ensemble: store.Ensemble, members: int, shown: int, checks: int) -> dict[str, Any]:
+    return {
+        "content": "SYNTHETIC: sensitivity analyses of reconstructed patients. No patient's data.",
+        "trial": ensemble.trial,
+        "ensemble": ensemble.name,
+        "made_from": _identity(ensemble.manifest["files"]),
+        "members": members,
+        "displayed": shown,
+        "imputations": IMPUTATIONS,
+        "factors": [float(f) for f in tipping.FACTORS],
+        "fits_confirmed_by_lifelines": checks,
+        "seeds": PURPOSE,
+        "versions": {name: version(name) for name in LIBRARIES},
+    }
+
+
+def _key(ensemble: store.Ensemble, shown: int, coverage_trials: int) -> str:
+    """A fingerprint of everything that the parts depend on."""
+    sources = [
+        source for pattern in _SOURCES for source in sorted((paths.ROOT / "src/visiontrial").glob(pattern))
+    ]
+    facts = [
+        _identity(ensemble.manifest["files"]),
+        shown,
+        coverage_trials,
+        {n: version(n) for n in LIBRARIES},
+    ]
+    parts = [source.read_bytes() for source in sources] + [json.dumps(facts, sort_keys=True).encode()]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()[:12]
+
+
+def _pack(tables: Mapping[str, pd.DataFrame]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, table in tables.items():
+            archive.writestr(zipfile.ZipInfo(name), parquet.to_bytes(table))
+    return buffer.getvalue()
+
+
+def _unpack(content: bytes) -> dict[str, pd.DataFrame]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: parquet.from_bytes(archive.read(name)) for name in archive.namelist()}
+
+
+def _readme(members: int) -> str:
+    return f"""# SYNTHETIC: sensitivity analyses of reconstructed patients
+
+No patient of these tables exists. They say what assumptions about those who dropped out would do to the
+hazard ratios of {members} reconstructed cohorts, all of which agree with what the trial's report prints. The
+report's own sensitivity analyses stand in its supplement and are not these.
+
+| file | content |
+|---|---|
+| `scenarios.parquet` | per member, analysis and assumption: log hazard ratio, its variances |
+| `maps.parquet` | per analysis and pair of factors: ranges of hazard ratio, limits and P value |
+| `lines.parquet`, `tips.parquet` | where significance is lost |
+| `readings.parquet` | what a factor means in patients and months |
+| `reasons.parquet` | patients by reason of censoring |
+| `all_randomized.parquet` | imaging-based progression-free survival in all randomized patients |
+| `coverage.csv` | simulated trials of known truth: how often the limits hold it |
+
+The columns are explained in `visiontrial.sensitivity.precomputed`. Made by `make sensitivity`. Do not
+edit: the checksums are compared when the files are read.
+"""
+
+
+def command(**options: Any) -> None:
+    """Make the stored results and say in a few lines what came of it; `options` are those of `make`."""
+    folder = make(**options)
+    found = read(folder)
+    print(f"{found.manifest['members']} members, {found.manifest['imputations']} imputations each")
+    print(f"{found.manifest['fits_confirmed_by_lifelines']} fits confirmed by lifelines")
+    for row in found.coverage.itertuples():
+        print(f"  {row.design}, {row.assumed}: {row.coverage:.1%} of {row.trials} simulated trials covered")
+    print(f"stored in {files.shown(folder)}")
