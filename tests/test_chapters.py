@@ -3,7 +3,7 @@
 import pytest
 
 from visiontrial import execute, ledger, paths
-from visiontrial.chapter import Chapter, ClaimMismatch, defaults
+from visiontrial.chapter import Chapter, ClaimMismatch, LedgerPart, defaults
 
 OTHER_PARAMETERS = {
     "00-design": {"n_simulations": 500, "p_disease_control": 0.2, "correlation": 0.0},
@@ -96,3 +96,9 @@ def test_only_formatted_text_is_glued():
     page = Chapter("02-baseline", **defaults("02-baseline"))
     with pytest.raises(TypeError, match="give text, formatted once"):
         page.glue("share", 0.914)
+
+
+def test_a_chapter_that_answers_for_no_number_says_so():
+    part = LedgerPart(ledger.of_chapter("02-baseline").head(0))
+    assert part.summary == "This chapter answers for no printed number: others do."
+    assert part._repr_html_() == f"<p class='ledger-part'>{part.summary}</p>"

@@ -259,6 +259,23 @@ def test_fates_account_for_every_chain():
     assert fates["accepted"].sum() == len(registry.members)
 
 
+def test_the_common_rule_is_the_one_that_no_ensemble_lacks():
+    rows = pd.DataFrame({"x": range(9)})
+    parted = {"a": {"count": rows, "within 9 days": rows.head(4)}, "b": {"within 9 days": rows.head(2)}}
+    assert reconstruction.common_rule(parted) == "within 9 days"
+    parted["b"]["count"] = rows.head(3)
+    assert reconstruction.common_rule(parted) == "count"
+    with pytest.raises(ValueError, match="in all of a, b"):
+        reconstruction.common_rule({"a": {"count": rows}, "b": {"within 9 days": rows}})
+
+
+def test_quantities_that_rest_on_strata_are_set_aside(implied):
+    kept = reconstruction.without_strata(implied.quantities)
+    kinds = {reconstruction.Quantity.of(name).kind for name in kept}
+    assert {"events", "rmst_difference", "survival_12"} <= kinds
+    assert not kinds & {"hazard_ratio_unstratified", "log_rank_chi_square", "ph_p", "ph_slope"}
+
+
 # --- calibration ------------------------------------------------------------------------------------
 
 

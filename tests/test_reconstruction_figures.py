@@ -55,9 +55,9 @@ def halved(implied) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def too_narrow(implied, halved, vision) -> render.Figure:
+def one_shape(implied, halved, vision) -> render.Figure:
     compared = reconstruction.against(halved[CHOSEN], implied.quantities[CHOSEN])
-    return figures.too_narrow(compared, CHOSEN, vision, len(halved))
+    return figures.one_shape(compared, CHOSEN, vision, len(halved))
 
 
 @pytest.fixture(scope="module")
@@ -154,11 +154,11 @@ def test_traces_are_those_of_the_first_chains_by_rule(memory, registry):
 # --- one ensemble against another -------------------------------------------------------------------
 
 
-def test_an_ensemble_of_half_the_spread_is_drawn_half_as_wide(too_narrow):
-    rows = data_of(too_narrow, too_narrow.specification)
+def test_an_ensemble_of_half_the_spread_is_drawn_half_as_wide(one_shape):
+    rows = data_of(one_shape, one_shape.specification)
     assert [row["width"] for row in rows] == pytest.approx([0.5] * len(CHOSEN))
     assert all(row["high"] - row["low"] == pytest.approx(1, abs=1e-3) for row in rows)
-    assert f"{len(CHOSEN)} of {len(CHOSEN)} ranges are narrower" in too_narrow.description
+    assert f"{len(CHOSEN)} of {len(CHOSEN)} ranges are narrower" in one_shape.description
 
 
 # --- calibration ------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def test_coverage_tables_show_counts_and_uncertainty(tuned):
 # --- all of them --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["bands", "places", "memory", "too_narrow", "steps", "coverage"])
+@pytest.mark.parametrize("name", ["bands", "places", "memory", "one_shape", "steps", "coverage"])
 @pytest.mark.parametrize("variant", ["wide", "narrow"])
 def test_charts_draw_within_their_widths_and_say_what_they_show(name, variant, request):
     figure = request.getfixturevalue(name)
@@ -220,6 +220,15 @@ def test_ensembles_side_by_side_have_a_column_each(implied, halved, vision):
     assert f"Whole {len(halved)} cohorts" in head
     assert "Half 40 cohorts" in head
     assert table.text.count(" to ") == 2 * len(CHOSEN)
+
+
+def test_the_counts_of_every_cohort_add_up_to_the_randomized(vision):
+    text = figures.fixed_table(vision).text
+    rows = {line[:38].strip(): line.split()[-4:] for line in text.splitlines()[2:-1]}
+    randomized = np.array(rows.pop("Randomized"), int)
+    assert randomized.sum() == vision.size
+    rows.pop("Never received the assigned treatment")
+    assert (sum(np.array(counts, int) for counts in rows.values()) == randomized).all()
 
 
 def test_targets_are_listed_with_the_values_that_print_alike(vision):
@@ -250,4 +259,5 @@ def test_the_largest_shifts_are_named_with_their_direction(implied, vision):
     words = figures.largest_shifts(
         reconstruction.against(moved, implied.quantities[CHOSEN]), vision, number=1
     )
-    assert words.startswith("Overall survival (831 patients): Events, 177Lu, up by ")
+    assert words.startswith(" (the first 1: Overall survival (831 patients): Events, 177Lu, up by ")
+    assert figures.largest_shifts(reconstruction.against(moved, moved).head(0), vision) == ""

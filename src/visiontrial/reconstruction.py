@@ -12,6 +12,7 @@ and the search, and not what chance would do in another trial.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,6 +48,13 @@ class Quantity:
     def of(cls, name: str) -> Quantity:
         """`OS.all_randomized.survival_12.lu` in parts."""
         return cls(*name.split("."))
+
+
+def names_of(paramcd: str, population: str, months: Iterable[int]) -> list[str]:
+    """Quantities of one end point: events and survival at these months in both arms, then the comparisons."""
+    kinds = ["events", *(f"survival_{month}" for month in months)]
+    in_arms = [f"{kind}.{arm}" for arm in ("lu", "control") for kind in kinds]
+    return [f"{paramcd}.{population}.{name}" for name in [*in_arms, "rmst_difference", "ph_slope"]]
 
 
 # --- the small trial ----------------------------------------------------------------------------------
@@ -254,6 +262,15 @@ def rejecting(quantities: pd.DataFrame) -> pd.Series:
     return shares.set_axis([name.removesuffix(".ph_p") for name in shares.index])
 
 
+OF_STRATA = frozenset({"hazard_ratio_unstratified", "log_rank_chi_square", "ph_p", "ph_slope"})
+"""Kinds of quantities that rest on a model with strata or, without, are a target where there are none."""
+
+
+def without_strata(quantities: pd.DataFrame) -> pd.DataFrame:
+    """The quantities that mean the same whatever the strata are."""
+    return quantities[[name for name in quantities if Quantity.of(name).kind not in OF_STRATA]]
+
+
 def unstratified_prints(quantities: pd.DataFrame, trial: Trial) -> pd.Series:
     """The share of members whose unstratified hazard ratio prints like the printed one, by its claim."""
     shares = {}
@@ -328,6 +345,19 @@ def by_rule(quantities: pd.DataFrame, chains: pd.DataFrame) -> dict[str, pd.Data
     rule = chains.dropna(subset="member").set_index("member")["late_deaths"]
     rule.index = rule.index.astype(int)
     return {str(name): quantities.loc[members.index] for name, members in rule.groupby(rule)}
+
+
+def common_rule(parted: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:
+    """The rule for late deaths that has most members in the ensemble that has fewest of them.
+
+    `parted`: the members of several ensembles by rule (`by_rule`). Raises `ValueError` where no rule
+    has members in all of them.
+    """
+    shared = set.intersection(*(set(rules) for rules in parted.values()))
+    if not shared:
+        raise ValueError(f"no rule for late deaths has members in all of {', '.join(parted)}")
+    fewest = {rule: min(len(rules[rule]) for rules in parted.values()) for rule in shared}
+    return max(sorted(fewest), key=fewest.get)
 
 
 # --- calibration --------------------------------------------------------------------------------------

@@ -89,9 +89,11 @@ def name_of(name: str, trial: Trial) -> str:
 
 
 def largest_shifts(compared: pd.DataFrame, trial: Trial, number: int = 3) -> str:
-    """The quantities whose middle moved most, of `reconstruction.against(...)`, with the direction."""
+    """In parentheses, what moved most of `reconstruction.against(...)`, by its middle; empty for nothing."""
     rows = compared.loc[compared["shift"].abs().sort_values(ascending=False).index[:number]]
-    return "; ".join(f"{name_of(name, trial)}, {_moved(row['shift'])}" for name, row in rows.iterrows())
+    words = "; ".join(f"{name_of(name, trial)}, {_moved(row['shift'])}" for name, row in rows.iterrows())
+    first = "" if len(rows) == len(compared) else f"the first {len(rows)}: "
+    return f" ({first}{words})" if words else ""
 
 
 def _moved(shift: float) -> str:
@@ -177,6 +179,26 @@ _ARMS_SHORT = {"lu": "177Lu", "control": "control", "test": "new"}
 def _with_arm(quantity: Quantity, until: float) -> str:
     words = what(quantity.kind, until)
     return f"{words}, {_ARMS_SHORT[quantity.arm]}" if quantity.arm else words
+
+
+def fixed_table(trial: Trial) -> tables.Printable:
+    """The counts that every cohort has exactly: patients by arm and period, untreated, and end states."""
+    counts = {"Randomized": trial.randomized}
+    if trial.untreated is not None:
+        counts["Never received the assigned treatment"] = trial.untreated
+    counts |= {state.label: state.counts for state in trial.end_states}
+    columns = {f"c{n}": cell for n, cell in enumerate(trial.cells)}
+    rows = [
+        {"label": label} | {column: str(of_cell.get(cell, 0)) for column, cell in columns.items()}
+        for label, of_cell in counts.items()
+    ]
+    first = trial.periods[0].name
+    ends = {p.name: f"to {p.last}" if p.name == first else f"from {p.first}" for p in trial.periods}
+    labels = {arm.name: arm.label for arm in trial.arms}
+    headings = {column: f"{_ARMS_SHORT[arm]}\n{ends[period]}" for column, (arm, period) in columns.items()}
+    note = f"{SYNTHETIC}. Arms: {'; '.join(f'{_ARMS_SHORT[a]}, {label}' for a, label in labels.items())}."
+    caption = "What every cohort has exactly: numbers of patients by arm and day of randomization"
+    return table_of(pd.DataFrame(rows), headings, "Patients", note, "fixed-counts", caption)
 
 
 def targets_table(trial: Trial) -> tables.Printable:
@@ -388,7 +410,7 @@ def steps(curves: Mapping[str, pd.DataFrame], trial: Trial) -> render.Figure:
     longest = max(frame["month"].max() for frame in curves.values())
     return render.Figure(
         name="miniature-steps",
-        chart=_steps_chart(curves, longest, width=158, columns=len(curves)),
+        chart=_steps_chart(curves, longest, width=138, columns=len(curves)),
         narrow=_steps_chart(curves, longest, width=250, columns=1),
         description=_steps_in_words(curves, trial),
     )
@@ -427,7 +449,7 @@ def _step_panel(
                 "survival:Q",
                 title="Alive, %" if titled else None,
                 scale=alt.Scale(domain=[0, 1]),
-                axis=alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format=".0%", labels=titled, ticks=titled),
+                axis=_percent_axis(),
             ),
             color=alt.Color("arm:N", scale=colours, legend=key),
             strokeDash=alt.StrokeDash(
@@ -615,17 +637,17 @@ def _memory_in_words(frames: Mapping[str, pd.DataFrame], r_hat: Mapping[str, flo
 # --- one ensemble against another ---------------------------------------------------------------------
 
 
-def too_narrow(compared: pd.DataFrame, chosen: list[str], trial: Trial, members: int) -> render.Figure:
+def one_shape(compared: pd.DataFrame, chosen: list[str], trial: Trial, members: int) -> render.Figure:
     """Ranges of an ensemble against those of as many members of the reference, on the reference's scale.
 
-    `compared` is `reconstruction.against(...)`: its ensemble is the single-shape one here.
+    `compared` is `reconstruction.against(...)` of the single-shape ensemble.
     """
     rows = pd.DataFrame(_relative_rows(compared, chosen, trial))
     return render.Figure(
         name="single-shape",
-        chart=_narrow_chart(rows, 310, labelled=True),
-        narrow=_narrow_chart(rows, 278, labelled=False),
-        description=_narrow_in_words(rows, members),
+        chart=_shape_chart(rows, 310, labelled=True),
+        narrow=_shape_chart(rows, 278, labelled=False),
+        description=_shape_in_words(rows, members),
     )
 
 
@@ -661,7 +683,7 @@ def _short(quantity: Quantity, until: float) -> str:
 _KINDS = {"one": "one shape", "many": "many shapes (registry ensemble)"}
 
 
-def _narrow_chart(rows: pd.DataFrame, width: int, *, labelled: bool) -> alt.LayerChart:
+def _shape_chart(rows: pd.DataFrame, width: int, *, labelled: bool) -> alt.LayerChart:
     reach = math.ceil(10 * max(1.0, rows["high"].max(), -rows["low"].min())) / 10 + 0.1
     scale = alt.Scale(domain=[-reach, reach], nice=False)
     axis = alt.Axis(
@@ -688,7 +710,7 @@ def _narrow_chart(rows: pd.DataFrame, width: int, *, labelled: bool) -> alt.Laye
     colours = alt.Scale(
         domain=list(_KINDS.values()), range=[render.PALETTE["highlight"], render.PALETTE["muted"]]
     )
-    key = alt.Legend(title=None, orient="top", columns=2 if labelled else 1)
+    key = alt.Legend(title=None, orient="top", columns=2 if labelled else 1, symbolOpacity=1)
     below = 0 if labelled else 7
     many = base.transform_calculate(kind=f"'{_KINDS['many']}'").mark_bar(
         height=12, opacity=0.4, yOffset=below
@@ -708,27 +730,31 @@ def _narrow_chart(rows: pd.DataFrame, width: int, *, labelled: bool) -> alt.Laye
     )
 
 
-def _narrow_in_words(rows: pd.DataFrame, members: int) -> str:
+def _shape_in_words(rows: pd.DataFrame, members: int) -> str:
     narrowest = rows.loc[rows["width"].idxmin()]
     return (
         f"{SYNTHETIC}. Ranges of {len(rows)} quantities from {members} cohorts with one family of shapes, "
-        " against the range of as many cohorts of the registry ensemble. The ratio of the widths is "
-        f"{rows['width'].median():.2f} in the middle of the rows and {narrowest['width']:.2f} at the least "
-        f"({narrowest['row']}); {int((rows['width'] < 1).sum())} of {len(rows)} ranges are narrower."
+        "against the range of as many cohorts of the registry ensemble. The ratio of the widths is "
+        f"{narrowest['width']:.2f} at the least ({narrowest['row']}) and {rows['width'].median():.2f} in the "
+        f"middle of the rows; {int((rows['width'] < 1).sum())} of {len(rows)} ranges are narrower."
     )
 
 
 # --- small tables -------------------------------------------------------------------------------------
 
 
-def fates_table(fates: pd.DataFrame) -> tables.Printable:
-    """Accepted and failed chains by rule; `reconstruction.fates(...)`."""
+def fates_table(fates: Mapping[str, pd.DataFrame], name: str) -> tables.Printable:
+    """Accepted and failed chains by rule, of one or several ensembles: `reconstruction.fates(...)` each."""
     headings = {"accepted": "Accepted", "failed": "Failed", "all": "All"}
-    cells = fates[list(headings)].astype(str)
-    cells.insert(0, "label", [rule_in_words(rule).capitalize() for rule in fates.index])
+    parts = []
+    for label, table in fates.items():
+        cells = table[list(headings)].astype(str)
+        cells.insert(0, "label", [rule_in_words(rule).capitalize() for rule in table.index])
+        parts.append(cells.assign(group=label))
     note = "Rule: for deaths long after the last assessment, in end points other than death."
     caption = "Chains by the rule under which they ended"
-    return table_of(cells, headings, "Rule at the end of the chain", note, "chain-fates", caption)
+    cells = pd.concat(parts, ignore_index=True)
+    return table_of(cells, headings, "Rule at the end of the chain", note, name, caption)
 
 
 def mixing_table(mixing: pd.DataFrame, names: Mapping[str, str]) -> tables.Printable:
