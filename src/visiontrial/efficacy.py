@@ -205,10 +205,11 @@ class Reconstruction:
 
 
 @cache
-def load(name: str = "registry") -> Reconstruction:
-    """VISION's displayed cohort with the stored ensemble of this name."""
+def load() -> Reconstruction:
+    """VISION's displayed cohort with the ensemble of which it is a member."""
+    shown = displayed.read()
     trial = reader.read(paths.RECONSTRUCTION / "vision")
-    return Reconstruction(trial, displayed.read(), derived.read(name))
+    return Reconstruction(trial, shown, derived.read(shown.manifest["ensemble"]))
 
 
 # --- published beside ours -----------------------------------------------------------------------

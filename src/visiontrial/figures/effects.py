@@ -183,7 +183,7 @@ class Scale:
 
 
 _RANGE_ROW = 40
-_RANGES_WIDE = _Panels(width=360, height=_RANGE_ROW, columns=1, wrapped=34)
+_RANGES_WIDE = _Panels(width=310, height=_RANGE_ROW, columns=1, wrapped=46)
 _RANGES_NARROW = _Panels(width=166, height=_RANGE_ROW, columns=1, wrapped=20)
 
 
@@ -209,7 +209,7 @@ def _ranges_chart(
 ) -> alt.VConcatChart:
     ends = min(scale.ticks), max(scale.ticks)
     points = _range_points(rows, scale, ends, layout)
-    drawn = alt.Scale(type="log" if scale.log else "linear", domain=list(ends), nice=False, zero=False)
+    drawn = alt.Scale(domain=list(ends), nice=False, **({"type": "log"} if scale.log else {"zero": False}))
     axis = alt.Axis(values=list(scale.ticks), format="~r", grid=True, domain=False, ticks=False)
     title = wrapped(scale.title, layout.wrapped + 16)
     base = alt.Chart(points)

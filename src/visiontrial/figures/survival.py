@@ -39,6 +39,8 @@ SHOWN_MEMBERS = 12
 TOLD_MONTHS = (6, 12, 18, 24)
 """Months at which curves are read out in words."""
 FONT, SMALL_FONT = 13, 12
+_PADDING = {"left": 4, "top": 4, "bottom": 4, "right": 16}
+"""On the right room for half a number, wherever the last tick falls when the reader restricts time."""
 COUNTS = {"at_risk": "At risk", "events": "Events", "censored": "Censored"}
 
 
@@ -149,8 +151,12 @@ def _unprinted(reconstruction: Reconstruction, paramcd: str, population: str) ->
     for arm in reconstruction.arms:
         if not reconstruction.prints("median", paramcd, population, arm):
             found = efficacy.median_range(reconstruction, paramcd, population, arm)
-            words[arm] = f"not printed, {found.low:g} to {found.high:g} months over the cohorts"
+            words[arm] = f"not printed, {_tenths(found.low)} to {_tenths(found.high)} months over the cohorts"
     return words
+
+
+def _tenths(value: float) -> str:
+    return "not reached" if math.isinf(value) else as_printed(value, 1)
 
 
 def event_free(trial: Trial, paramcd: str) -> str:
@@ -181,8 +187,8 @@ class _Layout:
     row: int = 19
 
 
-_WIDE = _Layout(width=486, height=300, gutter=126, step=3, wrapped=100, beside="short")
-_NARROW = _Layout(width=230, height=240, gutter=70, step=6, wrapped=47, beside="brief")
+_WIDE = _Layout(width=474, height=300, gutter=126, step=3, wrapped=100, beside="short")
+_NARROW = _Layout(width=218, height=240, gutter=70, step=6, wrapped=47, beside="brief")
 
 
 def kaplan_meier(
@@ -239,7 +245,7 @@ def _curves_chart(title: str, views: Sequence[View], layout: _Layout) -> alt.VCo
         _plot(views, last, layout),
         _counts_panel(views, last, layout),
     ]
-    return alt.vconcat(*panels, spacing=14).add_params(*parameters)
+    return alt.vconcat(*panels, spacing=14, padding=_PADDING).add_params(*parameters)
 
 
 def _of_view(chart: alt.Chart, views: Sequence[View]) -> alt.Chart:
@@ -315,11 +321,13 @@ _ARM_COLOUR = alt.Color(
 )
 
 
+_TIME = alt.Scale(domain=[0, alt.ExprRef("until")], nice=False)
+
+
 def _x(layout: _Layout, *, title: str | None, labels: bool = True) -> alt.X:
     ticks = alt.ExprRef(f"sequence(0, until + 0.01, {layout.step})")
     axis = alt.Axis(values=ticks, grid=False, labels=labels, ticks=labels, domain=labels, labelFlush=False)
-    scale = alt.Scale(domainMin=0, domainMax=alt.ExprRef("until"), nice=False, zero=False)
-    return alt.X("m:Q", title=title, scale=scale, axis=axis)
+    return alt.X("m:Q", title=title, scale=_TIME, axis=axis)
 
 
 def _plot(views: Sequence[View], last: int, layout: _Layout) -> alt.LayerChart:
@@ -391,7 +399,9 @@ def _median_layers(views: Sequence[View], x: alt.X, y: alt.Y) -> list[alt.Chart]
     base = _of_view(alt.Chart(_rows(records)), views)
     style = {"strokeDash": [4, 3], "strokeWidth": 1, "clip": True}
     return [
-        base.mark_rule(color=PALETTE["muted"], **style).encode(x=alt.X("start:Q"), x2="m:Q", y=y),
+        base.mark_rule(color=PALETTE["muted"], **style).encode(
+            x=alt.X("start:Q", scale=_TIME), x2="m:Q", y=y
+        ),
         base.mark_rule(**style).encode(x=x, y=alt.Y("foot:Q"), y2="s:Q", color=_ARM_COLOUR),
     ]
 
@@ -414,7 +424,7 @@ def _hover(views: Sequence[View], last: int, x: alt.X) -> alt.Chart:
         _of_view(alt.Chart(_rows(records)), views)
         .mark_bar(color=PALETTE["muted"], clip=True)
         .encode(
-            x=alt.X("left:Q").scale(domainMin=0, domainMax=alt.ExprRef("until"), nice=False, zero=False),
+            x=alt.X("left:Q", scale=_TIME),
             x2="right:Q",
             y=alt.value(0),
             y2=alt.value("height"),
@@ -437,7 +447,7 @@ def _month_records(v: View, last: int) -> list[dict]:
                     "m": month,
                     "left": max(month - 0.5, 0),
                     "right": min(month + 0.5, last),
-                    "at": f"{month} months",
+                    "at": f"{month} month" + ("" if month == 1 else "s"),
                     "w0": words[0] or unknown,
                     "w1": words[1] or unknown,
                     "d": _difference_in_words(v, month),
