@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import altair as alt
@@ -324,7 +324,7 @@ def _lines(curves: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 def _survival_chart(panels: list[_Panel], layout: _Layout) -> alt.ConcatChart:
     drawn = [_survival_panel(panel, layout, keyed=n == 0) for n, panel in enumerate(panels)]
-    return alt.concat(*drawn, columns=layout.columns, spacing=24).properties(title=_synthetic_title())
+    return _side_by_side(drawn, layout.columns, 24)
 
 
 def _synthetic_title() -> alt.Title:
@@ -365,6 +365,15 @@ def _survival_panel(panel: _Panel, layout: _Layout, *, keyed: bool) -> alt.Layer
     )
     return alt.layer(bands, half, lines, medians).properties(
         width=layout.panel, height=230, title=panel_title(panel.title)
+    )
+
+
+def _side_by_side(panels: Sequence[alt.TopLevelMixin], columns: int, spacing: int) -> alt.ConcatChart:
+    """Panels of which the first alone carries the legend: Vega complains where they share its scale."""
+    return (
+        alt.concat(*panels, columns=columns, spacing=spacing)
+        .resolve_scale(color="independent", strokeDash="independent")
+        .properties(title=_synthetic_title())
     )
 
 
@@ -423,7 +432,7 @@ def _steps_chart(
         _step_panel(title, frame, longest, width, first=n == 0, titled=n == 0 or columns == 1)
         for n, (title, frame) in enumerate(curves.items())
     ]
-    return alt.concat(*panels, columns=columns, spacing=16).properties(title=_synthetic_title())
+    return _side_by_side(panels, columns, 16)
 
 
 _STEP_ARMS = {"control": "usual care", "test": "invented drug"}
@@ -618,7 +627,7 @@ def _memory_chart(
             )
         )
         panels.append(chart.properties(width=width, height=210, title=panel_title(words)))
-    return alt.concat(*panels, columns=columns, spacing=26).properties(title=_synthetic_title())
+    return _side_by_side(panels, columns, 26)
 
 
 def _memory_in_words(frames: Mapping[str, pd.DataFrame], r_hat: Mapping[str, float]) -> str:

@@ -247,7 +247,8 @@ def _shares_chart(table: pd.DataFrame, level: float, layout: _Layout) -> alt.VCo
     panels = [
         _shares_panel(table[table["set"] == name], level, layout, last=name == names[-1]) for name in names
     ]
-    return alt.vconcat(*panels, spacing=14)
+    # The first panel alone carries the legend: Vega complains where the panels share its scale.
+    return alt.vconcat(*panels, spacing=14).resolve_scale(opacity="independent")
 
 
 def _shares_panel(rows: pd.DataFrame, level: float, layout: _Layout, *, last: bool) -> alt.LayerChart:
@@ -281,7 +282,7 @@ def _shares_panel(rows: pd.DataFrame, level: float, layout: _Layout, *, last: bo
             y=y,
             color=alt.Color("arm:N", scale=render.arm_colours(), legend=None),
             opacity=alt.Opacity(
-                "kind:N",
+                "kind:O",
                 scale=alt.Scale(domain=list(_PARTS.values()), range=list(_OPACITIES.values())),
                 legend=key,
             ),

@@ -127,7 +127,9 @@ def _forest(rows: pd.DataFrame, analysis: Analysis, *, wide: bool) -> alt.VConca
             _forest_panel(mine, group, scale, wide, first=group == groups[0], last=group == groups[-1])
         )
     return (
-        alt.vconcat(*panels, spacing=12).resolve_legend(color="shared", size="shared").properties(padding=2)
+        alt.vconcat(*panels, spacing=12)
+        .resolve_scale(color="independent", strokeWidth="independent")
+        .properties(padding=2)
     )
 
 
@@ -194,8 +196,8 @@ def _bar(base: alt.Chart, ends: tuple[str, str], kind: str, position, below: int
         .encode(
             x=alt.X(f"{ends[0]}:Q", **position),
             x2=f"{ends[1]}:Q",
-            color=alt.Color("kind:N", scale=colours, legend=key),
-            strokeWidth=alt.StrokeWidth("kind:N", scale=widths, legend=key),
+            color=alt.Color("kind:O", scale=colours, legend=key),
+            strokeWidth=alt.StrokeWidth("kind:O", scale=widths, legend=key),
         )
     )
 
