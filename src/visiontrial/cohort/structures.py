@@ -8,6 +8,8 @@ compiled code changes in one is changed in the other.
 
 from __future__ import annotations
 
+import sys
+
 from numba import types
 from numba.experimental import structref
 
@@ -23,7 +25,10 @@ def structure_of(named_tuple: type) -> type:
     Compiled code makes one with `Structure(*tuple)` and reads its fields by name.
     """
     name = named_tuple.__name__ + "Structure"
-    kind = structref.register(type(name + "Type", (_Structure,), {}))
+    kind = type(name + "Type", (_Structure,), {"__module__": named_tuple.__module__})
+    # Found by name in its module, it is the same class in every process that reads compiled code back.
+    setattr(sys.modules[named_tuple.__module__], kind.__name__, kind)
+    structref.register(kind)
     proxy = type(name, (structref.StructRefProxy,), {"__module__": named_tuple.__module__})
     structref.define_proxy(proxy, kind, list(named_tuple._fields))
     return proxy

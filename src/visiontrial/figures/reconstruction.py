@@ -323,7 +323,7 @@ def _lines(curves: pd.DataFrame, arm: str) -> pd.DataFrame:
 
 
 def _survival_chart(panels: list[_Panel], layout: _Layout) -> alt.ConcatChart:
-    drawn = [_survival_panel(panel, layout, keyed=n == 0) for n, panel in enumerate(panels)]
+    drawn = [_survival_panel(panel, layout) for panel in panels]
     return _side_by_side(drawn, layout.columns, 24)
 
 
@@ -331,7 +331,7 @@ def _synthetic_title() -> alt.Title:
     return alt.Title(SYNTHETIC, fontSize=14, offset=10)
 
 
-def _survival_panel(panel: _Panel, layout: _Layout, *, keyed: bool) -> alt.LayerChart:
+def _survival_panel(panel: _Panel, layout: _Layout) -> alt.LayerChart:
     x = alt.X(
         "month:Q",
         title="Months since randomization",
@@ -339,7 +339,7 @@ def _survival_panel(panel: _Panel, layout: _Layout, *, keyed: bool) -> alt.Layer
         axis=alt.Axis(values=list(range(0, 31, 6)), grid=False),
     )
     y = alt.Y("low:Q", title="Without the event, %", scale=alt.Scale(domain=[0, 1]), axis=_percent_axis())
-    colour = _arm_colour(layout, keyed)
+    colour = _arm_colour(layout)
     bands = (
         alt.Chart(panel.bands)
         .mark_area(opacity=0.35)
@@ -369,12 +369,8 @@ def _survival_panel(panel: _Panel, layout: _Layout, *, keyed: bool) -> alt.Layer
 
 
 def _side_by_side(panels: Sequence[alt.TopLevelMixin], columns: int, spacing: int) -> alt.ConcatChart:
-    """Panels of which the first alone carries the legend: Vega complains where they share its scale."""
-    return (
-        alt.concat(*panels, columns=columns, spacing=spacing)
-        .resolve_scale(color="independent", strokeDash="independent")
-        .properties(title=_synthetic_title())
-    )
+    """Panels under one notice. All name the same legend, which Vega draws once."""
+    return alt.concat(*panels, columns=columns, spacing=spacing).properties(title=_synthetic_title())
 
 
 def panel_title(text: str, frame: str = "group") -> alt.Title:
@@ -385,9 +381,9 @@ def _percent_axis() -> alt.Axis:
     return alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], format=".0%", grid=True)
 
 
-def _arm_colour(layout: _Layout, keyed: bool) -> alt.Color:
+def _arm_colour(layout: _Layout) -> alt.Color:
     names = "{'lu': '177Lu-PSMA-617', 'control': 'standard care alone'}[datum.label]"
-    key = alt.Legend(title=None, orient="top", columns=layout.columns, labelExpr=names) if keyed else None
+    key = alt.Legend(title=None, orient="top", columns=layout.columns, labelExpr=names)
     return alt.Color("arm:N", scale=render.arm_colours(), legend=key)
 
 
@@ -429,7 +425,7 @@ def _steps_chart(
     curves: Mapping[str, pd.DataFrame], longest: int, width: int, columns: int
 ) -> alt.ConcatChart:
     panels = [
-        _step_panel(title, frame, longest, width, first=n == 0, titled=n == 0 or columns == 1)
+        _step_panel(title, frame, longest, width, titled=n == 0 or columns == 1)
         for n, (title, frame) in enumerate(curves.items())
     ]
     return _side_by_side(panels, columns, 16)
@@ -438,11 +434,9 @@ def _steps_chart(
 _STEP_ARMS = {"control": "usual care", "test": "invented drug"}
 
 
-def _step_panel(
-    title: str, frame: pd.DataFrame, longest: int, width: int, *, first: bool, titled: bool
-) -> alt.LayerChart:
+def _step_panel(title: str, frame: pd.DataFrame, longest: int, width: int, *, titled: bool) -> alt.LayerChart:
     names = f"{{{', '.join(f'{k!r}: {v!r}' for k, v in _STEP_ARMS.items())}}}[datum.label]"
-    key = alt.Legend(title=None, orient="top", labelExpr=names, columns=2) if first else None
+    key = alt.Legend(title=None, orient="top", labelExpr=names, columns=2)
     colours = alt.Scale(domain=list(_STEP_ARMS), range=[render.PALETTE["control"], render.PALETTE["lu"]])
     lines = (
         alt.Chart(frame.round(4))
@@ -462,7 +456,7 @@ def _step_panel(
             ),
             color=alt.Color("arm:N", scale=colours, legend=key),
             strokeDash=alt.StrokeDash(
-                "arm:N", scale=alt.Scale(domain=list(_STEP_ARMS), range=[[7, 3], [1, 0]]), legend=None
+                "arm:N", scale=alt.Scale(domain=list(_STEP_ARMS), range=[[7, 3], [1, 0]]), legend=key
             ),
             detail="member:N",
         )
@@ -611,8 +605,8 @@ def _memory_chart(
     colours = alt.Scale(domain=rules, range=[render.PALETTE[name] for name in _RULE_COLOURS[: len(rules)]])
     dashes = alt.Scale(domain=rules, range=list(_RULE_DASHES[: len(rules)]))
     panels = []
-    for number, (words, frame) in enumerate(frames.items()):
-        key = None if number else alt.Legend(title=None, orient="top", columns=1)
+    key = alt.Legend(title=None, orient="top", columns=1)
+    for words, frame in frames.items():
         chart = (
             alt.Chart(frame)
             .mark_line(strokeWidth=1.2, opacity=0.85)

@@ -247,8 +247,7 @@ def _shares_chart(table: pd.DataFrame, level: float, layout: _Layout) -> alt.VCo
     panels = [
         _shares_panel(table[table["set"] == name], level, layout, last=name == names[-1]) for name in names
     ]
-    # The first panel alone carries the legend: Vega complains where the panels share its scale.
-    return alt.vconcat(*panels, spacing=14).resolve_scale(opacity="independent")
+    return alt.vconcat(*panels, spacing=14)
 
 
 def _shares_panel(rows: pd.DataFrame, level: float, layout: _Layout, *, last: bool) -> alt.LayerChart:
@@ -272,7 +271,7 @@ def _shares_panel(rows: pd.DataFrame, level: float, layout: _Layout, *, last: bo
     key = alt.Legend(
         title=None, orient="top", columns=layout.columns, offset=6, symbolFillColor=render.PALETTE["ink"],
         symbolType="square", symbolStrokeWidth=0, symbolStrokeColor=render.PALETTE["ink"],
-    ) if rows["set"].iloc[0] == next(iter(SETS)) else None  # fmt: skip
+    )  # fmt: skip
     bars = (
         alt.Chart(_parts(rows))
         .mark_bar(height=18)

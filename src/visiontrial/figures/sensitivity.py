@@ -27,6 +27,7 @@ from visiontrial.figures.sensitivity_tables import (
     ratio,
     whole,
 )
+from visiontrial.figures.survival import NOTICE
 from visiontrial.sensitivity import pooling, scenarios, weighting
 from visiontrial.sensitivity.precomputed import Stored
 from visiontrial.sensitivity.scenarios import Analysis
@@ -99,6 +100,11 @@ def pooled_rows(rows: pd.DataFrame) -> pooling.Pooled:
     return pooling.Pooled(*columns, imputations=int(imputations))
 
 
+def _notice() -> alt.Title:
+    """What every picture of reconstructed patients says, also where it is copied without its caption."""
+    return alt.Title(NOTICE, color=render.PALETTE["highlight"], fontSize=13, offset=8)
+
+
 def scenario_chart(stored: Stored, analysis: Analysis, name: str) -> render.Figure:
     """The hazard ratio under every assumption: over the ensemble, with limits, and how often significant."""
     rows = summarized(stored, analysis)
@@ -126,11 +132,7 @@ def _forest(rows: pd.DataFrame, analysis: Analysis, *, wide: bool) -> alt.VConca
         panels.append(
             _forest_panel(mine, group, scale, wide, first=group == groups[0], last=group == groups[-1])
         )
-    return (
-        alt.vconcat(*panels, spacing=12)
-        .resolve_scale(color="independent", strokeWidth="independent")
-        .properties(padding=2)
-    )
+    return alt.vconcat(*panels, spacing=12).properties(padding=2, title=_notice())
 
 
 def _forest_panel(rows, group: str, scale, wide: bool, *, first: bool, last: bool) -> alt.LayerChart:
@@ -162,8 +164,8 @@ def _forest_panel(rows, group: str, scale, wide: bool, *, first: bool, last: boo
     one = alt.Chart(pd.DataFrame({"one": [1.0]})).mark_rule(strokeDash=[4, 3])
     layers = [
         one.encode(x=alt.X("one:Q", **position)),
-        _bar(base, ("outer_low", "outer_high"), _LIMITS, position, below, first),
-        _bar(base, ("low", "high"), _RANGE, position, below, first),
+        _bar(base, ("outer_low", "outer_high"), _LIMITS, position, below),
+        _bar(base, ("low", "high"), _RANGE, position, below),
         # A range of no width must not vanish.
         base.mark_tick(color=render.PALETTE["lu"], thickness=3, size=9, yOffset=below).encode(
             x=alt.X("low:Q", **position)
@@ -186,8 +188,8 @@ def _forest_panel(rows, group: str, scale, wide: bool, *, first: bool, last: boo
 _BARS = {_RANGE: ("lu", 9), _LIMITS: ("muted", 2)}
 
 
-def _bar(base: alt.Chart, ends: tuple[str, str], kind: str, position, below: int, keyed: bool) -> alt.Chart:
-    key = alt.Legend(title=None, orient="top", columns=1, symbolType="stroke", offset=4) if keyed else None
+def _bar(base: alt.Chart, ends: tuple[str, str], kind: str, position, below: int) -> alt.Chart:
+    key = alt.Legend(title=None, orient="top", columns=1, symbolType="stroke", offset=4)
     colours = alt.Scale(domain=list(_BARS), range=[render.PALETTE[colour] for colour, _ in _BARS.values()])
     widths = alt.Scale(domain=list(_BARS), range=[width for _, width in _BARS.values()])
     return (
@@ -329,7 +331,9 @@ def _map_chart(cells, lost, chosen: tuple[float, float], *, wide: bool) -> alt.V
         frame.encode(**edges),
     ]
     the_map = alt.layer(*layers).properties(width=size, height=size)
-    return alt.vconcat(_class_key(size), the_map, _told(base, picked, wide), spacing=10).properties(padding=2)
+    return alt.vconcat(_class_key(size), the_map, _told(base, picked, wide), spacing=10).properties(
+        padding=2, title=_notice()
+    )
 
 
 _TOLD_TITLES = ("Factors", "177Lu", "Control", "Result", "Test")
@@ -482,14 +486,14 @@ def _spread(table: pd.DataFrame, labels: Mapping[str, str], width: int) -> alt.V
                 x=alt.X("low:Q", scale=scale, axis=axis, title="Hazard ratio" if last else None),
                 x2="high:Q",
                 y=alt.Y("words:N", sort=list(names.values()), axis=None),
-                color=alt.Color("words:N", scale=colours, legend=key if number == 0 else None),
+                color=alt.Color("words:N", scale=colours, legend=key),
                 tooltip=[alt.Tooltip("words:N", title="Spread"), alt.Tooltip("text:N", title="Central 95%")],
             )
             .properties(
                 width=width, height=20 * len(rows), title=alt.TitleParams(label, fontSize=13, offset=4)
             )
         )
-    return alt.vconcat(*panels, spacing=10).properties(padding=2)
+    return alt.vconcat(*panels, spacing=10).properties(padding=2, title=_notice())
 
 
 def _spread_in_words(table: pd.DataFrame, labels: Mapping[str, str], analysis: Analysis) -> str:
@@ -551,7 +555,7 @@ def _curves(rows: pd.DataFrame, kinds: list[str], width: int) -> alt.Chart:
     colours = {ARM_NAMES[arm]: arm for arm in ARM_NAMES}
     dashes = dict(zip(kinds, ([1, 0], [8, 4], [2, 3]), strict=False))
     named = rows.assign(colour=rows["arm"].map(ARM_NAMES), dash=rows["what"])
-    return _curve_chart(named, colours, dashes, width, last=30)
+    return _curve_chart(named, colours, dashes, width, last=30).properties(title=_notice())
 
 
 def _curve_chart(

@@ -35,7 +35,7 @@ COLOURS = ("control", "lu")
 SHORT_NAMES = {"lu": ("177Lu-PSMA-617", "177Lu"), "control": ("Standard care", "Control")}
 """Names of the arms beside the counts, on a page and on a phone."""
 SHOWN_MEMBERS = 12
-"""Cohorts drawn when the reader asks for members: enough to see that curves cross, few enough to see them."""
+"""Cohorts drawn when the reader asks: enough to see that they differ, few enough to be told apart."""
 TOLD_MONTHS = (6, 12, 18, 24)
 """Months at which curves are read out in words."""
 FONT, SMALL_FONT = 13, 12
@@ -255,6 +255,11 @@ def _of_view(chart: alt.Chart, views: Sequence[View]) -> alt.Chart:
 def _rows(records: list[dict]) -> pd.DataFrame:
     # Not alt.Data: every value of that would be validated against the schema, for a minute.
     return pd.DataFrame(records)
+
+
+# The data of a figure stand on its page twice, wide and narrow, so their columns have one letter:
+# v view, a number of the arm, m month, s percent event-free, l and h ends of the band, k cohort, t text,
+# n line of the header, r row of the counts.
 
 
 def _by_arm(views: Sequence[View], columns) -> list[dict]:
