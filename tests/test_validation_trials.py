@@ -244,8 +244,9 @@ def test_limits_for_whole_numbers_are_clopper_pearsons(covered, count):
     assert trials.binomial_limits(covered / count, count) == pytest.approx(expected, abs=1e-12)
 
 
-@given(share=st.floats(0, 1), count=st.integers(1, 40))
-def test_limits_hold_the_share_and_lie_between_those_of_its_neighbours(share, count):
+@given(thousandths=st.integers(0, 1000), count=st.integers(1, 40))
+def test_limits_hold_the_share_and_lie_between_those_of_its_neighbours(thousandths, count):
+    share = thousandths / 1000
     low, high = trials.binomial_limits(share, count)
     assert low <= share <= high
     below, above = math.floor(share * count), math.ceil(share * count)
