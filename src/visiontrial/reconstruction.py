@@ -27,6 +27,9 @@ from visiontrial.cohort.specification import DAYS_PER_MONTH, Target, Trial
 from visiontrial.printed import as_printed, parse, prints_as
 
 PURPOSE = "visiontrial: the small trial that a chapter rebuilds"
+BRIEF = chain.Settings(hard_sweeps=30)
+"""For a small trial that somebody is waiting for: a shorter hard phase than that of the stored ensembles."""
+
 MEDIANS = frozenset({"median"})
 ALPHA = 0.05
 """Of the tests that stand for "beyond chance" and for a rejected proportionality."""
@@ -69,7 +72,7 @@ class Rebuilt:
     failed: int
 
 
-def rebuild(trial: Trial, chains: int, settings: chain.Settings | None = None) -> Rebuilt:
+def rebuild(trial: Trial, chains: int, settings: chain.Settings = BRIEF) -> Rebuilt:
     """Run so many independent chains of the engine on a trial, each with its seed; keep what is accepted.
 
     Raises `ValueError` when no chain is accepted.

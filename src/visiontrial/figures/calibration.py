@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import altair as alt
@@ -63,23 +64,21 @@ def _coverage_words(kind: str) -> str:
 
 
 def _coverage_chart(overall: pd.DataFrame, rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatChart:
-    panels = [
-        _coverage_panel(overall, width, labels, "Families: mean share of quantities covered"),
-        *(
-            _coverage_panel(rows[rows["endpoint"] == endpoint], width, labels, f"{endpoint}: each quantity")
-            for endpoint in rows["endpoint"].unique()
-        ),
-    ]
+    lowest = math.floor(10 * min(overall["coverage_low"].min(), rows["coverage_low"].min())) / 10
+    titled = {"Families: mean share of quantities covered": overall} | {
+        f"{name}: each quantity": table for name, table in rows.groupby("endpoint", sort=False)
+    }
+    panels = [_coverage_panel(table, width, labels, lowest, title) for title, table in titled.items()]
     return alt.vconcat(*panels, spacing=18).properties(
         title=alt.Title("Simulated trials", fontSize=14, offset=10)
     )
 
 
-def _coverage_panel(rows: pd.DataFrame, width: int, labels: int, title: str) -> alt.LayerChart:
+def _coverage_panel(rows: pd.DataFrame, width: int, labels: int, lowest: float, title: str) -> alt.LayerChart:
     columns = ["row", "coverage", "coverage_low", "coverage_high", "nominal", "trials", "differs"]
     data = rows[columns].copy().astype({"trials": int})
     data[columns[1:5]] = data[columns[1:5]].astype(float).round(4)
-    scale = alt.Scale(domain=[0, 1], nice=False)
+    scale = alt.Scale(domain=[lowest, 1], nice=False, zero=False)
     base = alt.Chart(data).encode(
         y=alt.Y(
             "row:N", sort=None, title=None,
@@ -95,7 +94,10 @@ def _coverage_panel(rows: pd.DataFrame, width: int, labels: int, title: str) -> 
         ],
     )  # fmt: skip
     x = alt.X(
-        "coverage:Q", title=None, scale=scale, axis=alt.Axis(values=[0, 0.5, 1], format=".0%", grid=False)
+        "coverage:Q",
+        title=None,
+        scale=scale,
+        axis=alt.Axis(values=[lowest, (lowest + 1) / 2, 1], format=".0%", grid=False),
     )
     colour = alt.condition(
         "datum.differs", alt.value(render.PALETTE["differs"]), alt.value(render.PALETTE["ink"])

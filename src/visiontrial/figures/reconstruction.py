@@ -196,7 +196,8 @@ def fixed_table(trial: Trial) -> tables.Printable:
     ends = {p.name: f"to {p.last}" if p.name == first else f"from {p.first}" for p in trial.periods}
     labels = {arm.name: arm.label for arm in trial.arms}
     headings = {column: f"{_ARMS_SHORT[arm]}\n{ends[period]}" for column, (arm, period) in columns.items()}
-    note = f"{SYNTHETIC}. Arms: {'; '.join(f'{_ARMS_SHORT[a]}, {label}' for a, label in labels.items())}."
+    arms = "; ".join(f"{_ARMS_SHORT[name]}, {label}" for name, label in labels.items())
+    note = f"Numbers of the paper, or differences of such numbers. Arms: {arms}."
     caption = "What every cohort has exactly: numbers of patients by arm and day of randomization"
     return table_of(pd.DataFrame(rows), headings, "Patients", note, "fixed-counts", caption)
 
