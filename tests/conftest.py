@@ -1,4 +1,4 @@
-"""What several tests share: a small project to execute, and a browser."""
+"""What several tests share: a small project to execute, the stored reconstruction, and a browser."""
 
 from __future__ import annotations
 
@@ -32,6 +32,30 @@ settings.load_profile("ci" if os.environ.get("CI") else "local")
 def project(tmp_path: Path) -> SmallProject:
     """A checkout in miniature, without chapters yet."""
     return SmallProject(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def vision():
+    """VISION as the engine is told it."""
+    from visiontrial.cohort import reader
+
+    return reader.read(paths.RECONSTRUCTION / "vision")
+
+
+@pytest.fixture(scope="session")
+def registry():
+    """The stored ensemble of reconstructed cohorts."""
+    from visiontrial.cohort import store
+
+    return store.read("registry")
+
+
+@pytest.fixture(scope="session")
+def implied():
+    """What was computed of every member of that ensemble."""
+    from visiontrial.cohort import derived
+
+    return derived.read("registry")
 
 
 @pytest.fixture(scope="session")

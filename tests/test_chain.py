@@ -6,17 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from visiontrial import paths
-from visiontrial.cohort import chain, model, moves, problem, reader, targets, verify
+from visiontrial.cohort import chain, model, moves, problem, targets, verify
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 from visiontrial.printed import parse
 
 SHORT = chain.Settings(soft_sweeps=300, hard_sweeps=10)
-
-
-@pytest.fixture(scope="module")
-def vision():
-    return reader.read(paths.RECONSTRUCTION / "vision")
 
 
 @pytest.fixture(scope="module")

@@ -8,48 +8,32 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from visiontrial import paths
-from visiontrial.cohort import derived, quantities, reader, store, verify
+from visiontrial.cohort import derived, quantities, store, verify
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 
 
-@pytest.fixture(scope="module")
-def vision():
-    return reader.read(paths.RECONSTRUCTION / "vision")
-
-
-@pytest.fixture(scope="module")
-def registry():
-    return store.read("registry")
-
-
-@pytest.fixture(scope="module")
-def stored():
-    return derived.read("registry")
-
-
 @pytest.mark.parametrize("member", [0, 57, -1])
-def test_the_stored_tables_are_those_of_the_stored_rows(vision, registry, stored, member):
+def test_the_stored_tables_are_those_of_the_stored_rows(vision, registry, implied, member):
     member %= len(registry.members)
     tables = derived.of_member(vision, *registry.member(member))
     for name in ("statistics", "quantities"):
         ours = tables[name].iloc[0].astype(float)
-        kept = getattr(stored, name).loc[member].astype(float)
+        kept = getattr(implied, name).loc[member].astype(float)
         pd.testing.assert_series_equal(kept, ours, check_names=False, rtol=1e-9)
-    kept = stored.curves[stored.curves["member"] == member].drop(columns="member").reset_index(drop=True)
+    kept = implied.curves[implied.curves["member"] == member].drop(columns="member").reset_index(drop=True)
     pd.testing.assert_frame_equal(kept.astype({"survival": np.float32}), tables["curves"], check_dtype=False)
 
 
-def test_every_member_prints_every_number_of_the_paper(vision, stored):
+def test_every_member_prints_every_number_of_the_paper(vision, implied):
     """DESIGN: "each agreeing exactly". The intervals are those of the printed characters."""
     for target in vision.targets:
-        values = stored.statistics[target.claim_id]
+        values = implied.statistics[target.claim_id]
         assert ((target.low <= values) & (values < target.high)).all(), target.claim_id
 
 
-def test_numbers_at_risk_events_and_censored_account_for_everybody(stored):
+def test_numbers_at_risk_events_and_censored_account_for_everybody(implied):
     """Whoever is not at risk just after a month has had the event or was censored by then."""
-    curves = stored.curves
+    curves = implied.curves
     everybody = curves.groupby(["member", "paramcd", "population", "arm"])["at_risk"].transform("max")
     gone = curves["events"] + curves["censored"]
     assert (curves["at_risk"] + gone >= everybody).all()
@@ -58,11 +42,11 @@ def test_numbers_at_risk_events_and_censored_account_for_everybody(stored):
     assert (curves["at_risk"] + gone == everybody)[~whole].all()
 
 
-def test_curves_agree_with_the_landmarks_among_the_quantities(vision, stored):
+def test_curves_agree_with_the_landmarks_among_the_quantities(vision, implied):
     for paramcd, population in quantities.analyses_of(vision):
         for arm in vision.arms:
-            curve = stored.curve(paramcd, population, arm.name)
-            landmark = stored.quantities[f"{paramcd}.{population}.survival_12.{arm.name}"]
+            curve = implied.curve(paramcd, population, arm.name)
+            landmark = implied.quantities[f"{paramcd}.{population}.survival_12.{arm.name}"]
             np.testing.assert_allclose(curve.loc[12.0], landmark, atol=1e-6)
 
 

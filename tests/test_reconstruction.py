@@ -13,25 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from visiontrial import paths, reconstruction
-from visiontrial.cohort import calibration, chain, derived, reader, store, verify
+from visiontrial.cohort import calibration, chain, reader, store, verify
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 
 SHORT = chain.Settings(hard_sweeps=4)
 
 
 @pytest.fixture(scope="module")
-def vision():
-    return reader.read(paths.RECONSTRUCTION / "vision")
-
-
-@pytest.fixture(scope="module")
 def small():
     return reader.read(paths.RECONSTRUCTION / "miniature")
-
-
-@pytest.fixture(scope="module")
-def implied():
-    return derived.read("registry")
 
 
 # --- the small trial --------------------------------------------------------------------------------

@@ -7,27 +7,12 @@ import pandas as pd
 import pytest
 
 from visiontrial import paths, published, reconstruction, render
-from visiontrial.cohort import calibration, derived, diagnostics, reader, store
+from visiontrial.cohort import calibration, diagnostics, reader
 from visiontrial.figures import calibration as calibration_figures
 from visiontrial.figures import reconstruction as figures
 
 SHOWN = [("OS", "all_randomized"), ("PFS", "pfs_set")]
 CHOSEN = ["OS.all_randomized.events.lu", "PFS.pfs_set.survival_6.control", "PFS.pfs_set.ph_slope"]
-
-
-@pytest.fixture(scope="module")
-def vision():
-    return reader.read(paths.RECONSTRUCTION / "vision")
-
-
-@pytest.fixture(scope="module")
-def registry():
-    return store.read("registry")
-
-
-@pytest.fixture(scope="module")
-def implied():
-    return derived.read("registry")
 
 
 @pytest.fixture(scope="module")

@@ -27,11 +27,6 @@ PAGE = paths.BOOK / "trial-specification.md"
 DAY = date(2020, 1, 1)
 
 
-@pytest.fixture(scope="module")
-def vision():
-    return read(VISION)
-
-
 @pytest.fixture
 def example(tmp_path):
     """The folder that the page tells its reader to write."""
