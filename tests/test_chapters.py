@@ -18,6 +18,7 @@ OTHER_PARAMETERS = {
         "digits_dropped": 1,
         "left_out": "pfs.median.test",
     },
+    "11-how-far-to-trust-it": {"comparison": "cgvhd"},
     "20-imaging-based-pfs": {"analysis_set": "all_randomized", "ties": "breslow", "time_limit": 12},
     "21-overall-survival": {"analysis_set": "pfs_set", "interval_transform": "log", "confidence_level": 0.9},
     "22-sensitivity": {"analysis_name": "os", "factor_lu": 3.0, "imputations": 20},

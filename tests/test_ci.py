@@ -61,7 +61,8 @@ def test_what_is_missing_is_installed_and_the_browser_required(machine):
     assert done.returncode == 0, done.stderr
     assert machine.calls == [
         "apt-get update -qq",
-        "apt-get install -y -qq --no-install-recommends chromium fonts-liberation",
+        "apt-get install -y -qq --no-install-recommends "
+        "chromium fonts-liberation r-base-core r-cran-survival",
         "make book CI=true browser=1",
         "make test CI=true browser=1",
     ]
@@ -69,6 +70,7 @@ def test_what_is_missing_is_installed_and_the_browser_required(machine):
 
 def test_what_is_there_is_not_installed(machine):
     machine.program("google-chrome", "")
+    machine.program("Rscript", "")
     machine.program("fc-list", "echo 'LiberationSans-Regular.ttf: Liberation Sans:style=Regular'")
     machine.program("apt-get", f'echo "apt-get $*" >> {machine.root}/calls')
     assert machine.run().returncode == 0

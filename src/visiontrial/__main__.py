@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_ensemble_options(commands.choices["ensemble"])
     _add_calibration_options(commands.choices["calibrate"])
     _add_sensitivity_options(commands.choices["sensitivity"])
+    _add_validation_options(commands.choices["validate"])
     return parser
 
 
@@ -63,6 +64,13 @@ def _add_sensitivity_options(command: argparse.ArgumentParser) -> None:
         "--members", type=int, metavar="N", help="a trial run: the first N; stored in _build"
     )
     _add_local_workers(command)
+
+
+def _add_validation_options(command: argparse.ArgumentParser) -> None:
+    parts = ("trials", "left-out", "referee")
+    command.add_argument("--only", action="append", default=[], choices=parts, help="this part; repeatable")
+    command.add_argument("--members", type=int, metavar="N", help="a trial run: so many chains; in _build")
+    _add_workers(command)
 
 
 def _add_workers(command: argparse.ArgumentParser) -> None:
@@ -163,6 +171,15 @@ def _sensitivity(chosen) -> None:
     precomputed.command(members=chosen.members, processes=chosen.workers)
 
 
+def _validate(chosen) -> None:
+    from visiontrial import workers
+
+    workers.one_thread_each()
+    from visiontrial import validation
+
+    validation.command(chosen.only, members=chosen.members, **_workers(chosen))
+
+
 COMMANDS = {
     "book": (_book, "execute the chapters, confirm the numbers, build the site"),
     "calibrate": (_calibrate, "reconstruct simulated trials and compare them with their truth"),
@@ -173,6 +190,7 @@ COMMANDS = {
     "ledger": (_ledger, "accept the ledger as it now is as the committed copy"),
     "pairs": (_pairs, "write the notebooks from their texts"),
     "sensitivity": (_sensitivity, "analyse every member of the ensemble under other fates of its dropouts"),
+    "validate": (_validate, "reconstruct real trials, leave out what VISION prints, ask R"),
 }
 
 
@@ -192,11 +210,12 @@ def _mendable() -> tuple[type[Exception], ...]:
     from visiontrial.published import PublishedDataError
     from visiontrial.sensitivity.fits import FitsDiffer
     from visiontrial.sensitivity.precomputed import SensitivityError
+    from visiontrial.validation.datasets import DataMissing
     from visiontrial.workers import WorkersError
 
     return (
-        BuildError, CalibrationError, CharacteristicsError, DisplayedError, EnsembleError, ExecutionError,
-        FittedError, FitsDiffer, LedgerError, PairError, PublishedDataError, SensitivityError,
+        BuildError, CalibrationError, CharacteristicsError, DataMissing, DisplayedError, EnsembleError,
+        ExecutionError, FittedError, FitsDiffer, LedgerError, PairError, PublishedDataError, SensitivityError,
         SpecificationError, StoreError, WorkersError,
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ import pandas as pd
 from scipy import stats
 
 from visiontrial import paths, workers
-from visiontrial.cohort import ensemble, simulate, store
+from visiontrial.cohort import ensemble, packet, simulate, store
 from visiontrial.cohort import quantities as implied
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import Trial
@@ -200,8 +200,6 @@ def _of_quantity(rows: pd.DataFrame) -> dict[str, float]:
     used = rows[rows["covered"].notna()]
     covered, trials = int(used["covered"].sum()), len(used)
     low, high = clopper_pearson(covered, trials)
-    finite = used[np.isfinite(used[["truth", "low", "median", "high"]].astype(float)).all(axis=1)]
-    error = finite["median"] - finite["truth"]
     return {
         "trials": trials,
         "left_out": len(rows) - trials,
@@ -209,7 +207,20 @@ def _of_quantity(rows: pd.DataFrame) -> dict[str, float]:
         "coverage": covered / trials if trials else math.nan,
         "coverage_low": low,
         "coverage_high": high,
-        "nominal": _nominal(used),
+        "nominal": nominal(used),
+        **errors(used),
+    }
+
+
+def errors(rows: pd.DataFrame) -> dict[str, float]:
+    """`bias`, `absolute_error`, `width` of compared quantities, and the number of them that are `finite`.
+
+    Means of the ensemble's median minus the truth, of its absolute value, and of high minus low, over
+    the rows in which truth, median and range are finite.
+    """
+    finite = rows[np.isfinite(rows[["truth", "low", "median", "high"]].astype(float)).all(axis=1)]
+    error = finite["median"] - finite["truth"]
+    return {
         "bias": error.mean(),
         "absolute_error": error.abs().mean(),
         "width": (finite["high"] - finite["low"]).mean(),
@@ -228,11 +239,12 @@ def _of_all_quantities(rows: pd.DataFrame) -> dict[str, float]:
         "coverage": shares.mean(),
         "coverage_low": low,
         "coverage_high": high,
-        "nominal": _nominal(used),
+        "nominal": nominal(used),
     }
 
 
-def _nominal(rows: pd.DataFrame) -> float:
+def nominal(rows: pd.DataFrame) -> float:
+    """The coverage to expect if the truth were one more draw: the mean of (members - 1) / (members + 1)."""
     return ((rows["members"] - 1) / (rows["members"] + 1)).mean()
 
 
@@ -341,22 +353,29 @@ def _tables(
 
 
 def _compare(case: Case, batch: ensemble.Batch, engine: ensemble.Engine) -> pd.DataFrame:
-    """The comparison of one trial, once the independent verifier has passed its members."""
-    outcomes = batch.outcomes()
+    members = [quantities(batch.trial, m.adsl, m.adtte) for m in verified(case.name, batch, engine)]
+    truth = case.truth()
+    return compare(quantities(batch.trial, truth.adsl, truth.adtte), members, len(batch.chains))
+
+
+def verified(name: str, batch: ensemble.Batch, engine: ensemble.Engine) -> list[packet.Unpacked]:
+    """The accepted outcomes of a batch's finished chains, each passed by the independent verifier.
+
+    Raises `CalibrationError` when the verifier rejects one.
+    """
     members = []
-    for number, outcome in enumerate(outcomes):
+    for number, outcome in enumerate(batch.outcomes()):
         if not outcome.accepted:
             continue
         try:
             engine.verify(batch.trial, outcome.adsl, outcome.adtte)
         except engine.rejection as objection:
             raise CalibrationError(
-                f"{case.name}, chain {number}: the independent verifier rejects what the engine accepted. "
+                f"{name}, chain {number}: the independent verifier rejects what the engine accepted. "
                 f"{objection} Nothing was stored: mend the one that is wrong."
             ) from objection
-        members.append(quantities(batch.trial, outcome.adsl, outcome.adtte))
-    truth = case.truth()
-    return compare(quantities(batch.trial, truth.adsl, truth.adtte), members, len(outcomes))
+        members.append(outcome)
+    return members
 
 
 def _labelled(case: Case, table: pd.DataFrame) -> pd.DataFrame:

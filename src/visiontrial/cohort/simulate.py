@@ -23,7 +23,6 @@ day 1; what happens at the time `t` in days falls on day `floor(t) + 1`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -33,7 +32,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from visiontrial import printed, survival
+from visiontrial import survival
+from visiontrial.cohort import printing
 from visiontrial.cohort.specification import (
     DAYS_PER_MONTH,
     Arm,
@@ -494,8 +494,6 @@ ENDPOINTS = (
 )
 """The same for all families: what a protocol says, with a guess of the reference arm's medians."""
 FACTOR_EFFECT = Normal(0.4, 0.4)
-MONTHS, RATIOS = 1, 2
-"""Decimals with which a paper prints times and ratios."""
 
 
 def print_as_a_paper(truth: Truth) -> Trial:
@@ -549,31 +547,6 @@ def outcomes(adsl: pd.DataFrame, adtte: pd.DataFrame, paramcd: str) -> survival.
 def _targets(truth: Truth) -> Iterator[Target]:
     for endpoint in ENDPOINTS:
         data = outcomes(truth.adsl, truth.adtte, endpoint.paramcd)
-        for number, arm in enumerate(ARMS):
-            median = survival.kaplan_meier(data.of_arm(number)).median().median
-            yield from _target(endpoint, arm.name, "median", median / DAYS_PER_MONTH, MONTHS)
-        fit = survival.cox(data)
-        for statistic, value in (("hazard_ratio", fit.ratio), ("ci_low", fit.low), ("ci_high", fit.high)):
-            yield from _target(endpoint, "all", statistic, value, RATIOS)
-    data = outcomes(truth.adsl, truth.adtte, ENDPOINTS[0].paramcd)
-    for number, arm in enumerate(ARMS):
-        followup = survival.followup(data.of_arm(number)).median
-        yield from _target(ENDPOINTS[0], arm.name, "followup", followup / DAYS_PER_MONTH, MONTHS)
-
-
-def _target(endpoint: Endpoint, arm: str, statistic: str, value: float, decimals: int) -> Iterator[Target]:
-    """The printed statistic, if there is one to print."""
-    if math.isinf(value):
-        return
-    text = printed.as_printed(value, decimals)
-    rounding = printed.parse(text).interval(exact=False)
-    yield Target(
-        claim_id=f"{endpoint.paramcd.lower()}.{statistic}.{arm}",
-        paramcd=endpoint.paramcd,
-        population=POPULATION,
-        arm=arm,
-        statistic=statistic,
-        printed=text,
-        low=float(rounding.low),
-        high=float(rounding.high),
-    )
+        yield from printing.efficacy(endpoint.paramcd, POPULATION, ARMS, data)
+    overall = ENDPOINTS[0].paramcd
+    yield from printing.follow_up(overall, POPULATION, ARMS, outcomes(truth.adsl, truth.adtte, overall))

@@ -1,0 +1,588 @@
+"""How far to trust it: real curves in their ranges, coverage, what was left out, and R's answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import altair as alt
+import great_tables as gt
+import numpy as np
+import pandas as pd
+
+from visiontrial import design, published, render, tables
+from visiontrial.validation import comparisons, datasets, evidence, left_out, referee, trials
+
+SYNTHETIC = "Ranges: reconstruction, from the smallest to the largest of the synthetic cohorts."
+NOT_CONFIDENCE = "They are no confidence intervals."
+
+_ARM_COLOURS = {"reference": "control", "treated": "lu"}
+
+
+# --- real curves in their ranges -----------------------------------------------------------------
+
+
+def curves(found: trials.RealTrials, name: str) -> render.Figure:
+    """The Kaplan-Meier curves of a real comparison and, behind them, the extremes of its reconstructions."""
+    rows = found.curves[found.curves["comparison"] == name]
+    of_trial = found.trials[found.trials["comparison"] == name]
+    drawn = _curve_rows(rows, of_trial)
+    return render.Figure(
+        name=f"trust-curves-{name}",
+        chart=_curve_panels(drawn, of_trial, width=545, height=200),
+        narrow=_curve_panels(drawn, of_trial, width=262, height=170),
+        description=_curves_in_words(rows, of_trial, found),
+    )
+
+
+def _curve_rows(rows: pd.DataFrame, of_trial: pd.DataFrame) -> pd.DataFrame:
+    names = of_trial.iloc[0]
+    known = rows.dropna(subset=["truth", "low", "high"])
+    percent = {column: (100 * known[column]).round(2) for column in ("truth", "low", "high")}
+    return known.assign(**percent, who=known["arm"].map({arm: names[arm] for arm in _ARM_COLOURS}))
+
+
+def _curve_panels(rows: pd.DataFrame, of_trial: pd.DataFrame, width: int, height: int) -> alt.VConcatChart:
+    names = of_trial.iloc[0]
+    colours = alt.Scale(
+        domain=[names[arm] for arm in _ARM_COLOURS],
+        range=[render.PALETTE[colour] for colour in _ARM_COLOURS.values()],
+    )
+    dashes = alt.Scale(domain=[names[arm] for arm in _ARM_COLOURS], range=[[6, 3], [1, 0]])
+    key = alt.Legend(title=None, orient="top", columns=1 if width < 400 else 2, labelLimit=width)
+    panels = []
+    for i, endpoint in enumerate(of_trial.itertuples()):
+        base = alt.Chart(rows[rows["endpoint"] == endpoint.endpoint]).encode(
+            x=alt.X("month:Q", title="Months from randomization" if i == len(of_trial) - 1 else None),
+            color=alt.Color("who:N", scale=colours, legend=key if i == 0 else None),
+        )
+        y = alt.Scale(domain=[0, 100])
+        band = base.mark_area(interpolate="step-after", opacity=0.28, line=False).encode(
+            y=alt.Y("low:Q", scale=y, title="Without the event, %"), y2="high:Q"
+        )
+        truth = base.mark_line(interpolate="step-after", strokeWidth=1.8).encode(
+            y=alt.Y("truth:Q", scale=y),
+            strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=key if i == 0 else None),
+            tooltip=[
+                alt.Tooltip("who:N", title="Arm"),
+                alt.Tooltip("month:Q", title="Month"),
+                alt.Tooltip("truth:Q", title="True, %", format=".1f"),
+                alt.Tooltip("low:Q", title="Smallest, %", format=".1f"),
+                alt.Tooltip("high:Q", title="Largest, %", format=".1f"),
+            ],
+        )
+        title = alt.Title(endpoint.endpoint_label, fontSize=14, offset=4)
+        panels.append(alt.layer(band, truth).properties(width=width, height=height, title=title))
+    return alt.vconcat(*panels, spacing=14)
+
+
+def _curves_in_words(rows: pd.DataFrame, of_trial: pd.DataFrame, found: trials.RealTrials) -> str:
+    first = of_trial.iloc[0]
+    sentences = [f"{first['label']}: {first['treated']} against {first['reference']}."]
+    for endpoint in of_trial.itertuples():
+        for arm in _ARM_COLOURS:
+            known = rows[(rows["endpoint"] == endpoint.endpoint) & (rows["arm"] == arm)].dropna()
+            inside = (known["low"] <= known["truth"]) & (known["truth"] <= known["high"])
+            width = 100 * (known["high"] - known["low"]).max()
+            sentences.append(
+                f"{endpoint.endpoint_label}, {getattr(endpoint, arm)}: the true curve lies within the range "
+                f"at {int(inside.sum())} of {len(known)} months; the range is at most {width:.0f} points "
+                "wide."
+            )
+    return " ".join([*sentences, SYNTHETIC, NOT_CONFIDENCE])
+
+
+# --- coverage ------------------------------------------------------------------------------------
+
+_SOURCES = {"real": "real trials", "simulated": "simulated trials"}
+_SHORT = {
+    "events": "Events",
+    "survival": "Survival at landmarks",
+    "median limits": "Limits of medians",
+    "restricted mean difference": "Restricted means",
+    "censored early": "Censored early",
+    "unstratified hazard ratio": "Unstratified ratio",
+    "log-rank statistic": "Log-rank statistic",
+    "proportional hazards, slope": "Hazards: slope",
+    "proportional hazards, P": "Hazards: P value",
+    trials.EVERYTHING: "All of them",
+}
+
+
+def coverage(table: pd.DataFrame) -> render.Figure:
+    """How often the range holds the truth, by kind, in real and simulated trials; from `evidence.both`."""
+    rows = _coverage_rows(table)
+    return render.Figure(
+        name="trust-coverage",
+        chart=_coverage_chart(rows, width=420, columns=3),
+        narrow=_coverage_chart(rows, width=158, columns=1),
+        description=_coverage_in_words(table),
+    )
+
+
+def _coverage_rows(table: pd.DataFrame) -> pd.DataFrame:
+    parts = []
+    for source, words in _SOURCES.items():
+        values = {
+            name: (100 * table[f"{column}_{source}"]).round(2)
+            for name, column in (
+                ("coverage", "coverage"), ("low", "coverage_low"), ("high", "coverage_high"),
+                ("nominal", "nominal"),
+            )
+        }  # fmt: skip
+        counted = [
+            f"{int(c)} of {int(q)} in {int(t)} trials"
+            for c, q, t in zip(
+                table[f"covered_{source}"],
+                table[f"quantities_{source}"],
+                table[f"trials_{source}"],
+                strict=True,
+            )
+        ]
+        parts.append(
+            pd.DataFrame({"kind": table["kind"].map(_SHORT), "source": words, "counted": counted, **values})
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def _coverage_chart(rows: pd.DataFrame, width: int, columns: int) -> alt.LayerChart:
+    order = list(_SHORT.values())
+    names = list(_SOURCES.values())
+    colours = alt.Scale(domain=names, range=[render.PALETTE["highlight"], render.PALETTE["fitted"]])
+    shapes = alt.Scale(domain=names, range=["circle", "triangle-up"])
+    key = alt.Legend(title=None, orient="top", columns=columns)
+    base = alt.Chart(rows).encode(
+        y=alt.Y("kind:N", sort=order, title=None, axis=alt.Axis(labelLimit=160, grid=False)),
+        yOffset=alt.YOffset("source:N", sort=names),
+        color=alt.Color("source:N", scale=colours, legend=key),
+    )
+    x = alt.Scale(domain=[0, 100], nice=False)
+    hints = [
+        alt.Tooltip("kind:N", title="Quantity"),
+        alt.Tooltip("source:N", title="In"),
+        alt.Tooltip("counted:N", title="Held"),
+        alt.Tooltip("coverage:Q", title="Coverage, %", format=".0f"),
+        alt.Tooltip("low:Q", title="Limits from, %", format=".0f"),
+        alt.Tooltip("high:Q", title="to, %", format=".0f"),
+    ]
+    title = (
+        ["Held by the range, %", "(with sampling limits)"]
+        if width < 200
+        else "Truth held by the range, % (95% limits)"
+    )
+    limits = base.mark_rule(strokeWidth=1.6).encode(x=alt.X("low:Q", scale=x, title=title), x2="high:Q")
+    dots = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x=alt.X("coverage:Q", scale=x), shape=alt.Shape("source:N", scale=shapes, legend=key), tooltip=hints
+    )
+    nominal = base.mark_tick(thickness=2, size=11).encode(
+        x=alt.X("nominal:Q", scale=x), color=alt.value(render.PALETTE["ink"])
+    )
+    return alt.layer(limits, nominal, dots).properties(width=width, height=36 * rows["kind"].nunique())
+
+
+def _coverage_in_words(table: pd.DataFrame) -> str:
+    parts = []
+    for row in table.itertuples():
+        parts.append(
+            f"{_SHORT[row.kind]}: {row.coverage_real:.0%} in {row.trials_real} real comparisons "
+            f"({row.coverage_low_real:.0%} to {row.coverage_high_real:.0%}), {row.coverage_simulated:.0%} in "
+            f"{row.trials_simulated} simulated trials"
+        )
+    nominal = table["nominal_real"].mean()
+    return (
+        "Share of true values within the reconstruction range, with 95% limits that show sampling of trials. "
+        + "; ".join(parts)
+        + f". To be expected of one more cohort: {nominal:.0%}."
+    )
+
+
+# --- left out of VISION ----------------------------------------------------------------------------
+
+_UNITS = {"ratio": "Hazard ratio", "months": "Months"}
+
+
+def left_out_ranges(table: pd.DataFrame) -> render.Figure:
+    """Published values against what the others predict, hits and misses; from `left_out.read_ranges`."""
+    rows = _left_out_rows(table)
+    return render.Figure(
+        name="trust-left-out",
+        chart=_left_out_chart(rows, width=330, labels=240),
+        narrow=_left_out_chart(rows, width=150, labels=128),
+        description=_left_out_in_words(rows),
+    )
+
+
+def shown_claims(table: pd.DataFrame) -> pd.DataFrame:
+    """Each claim once, in its own block: without repeats in the abstract, P values, and the extra block."""
+    six = [block.name for block in left_out.BLOCKS if block.name != "os-hazard-ratios"]
+    keep = ~table["claim_id"].str.startswith("abstract.") & ~table["claim_id"].str.endswith(".p")
+    return table[keep & table["block"].isin(six)].reset_index(drop=True)
+
+
+def _left_out_rows(table: pd.DataFrame) -> pd.DataFrame:
+    shown = shown_claims(table)
+    ratios = shown["claim_id"].str.contains(r"\.(?:hr|ci-low|ci-high)$") & ~shown["claim_id"].str.contains(
+        "followup"
+    )
+    numbers = {column: shown[column].replace([np.inf], np.nan).round(4) for column in ("low", "high")}
+    return shown.assign(
+        **numbers,
+        published=shown["printed"].astype(float),
+        unit=np.where(ratios, "ratio", "months"),
+        what=[_claim_in_words(claim) for claim in shown["claim_id"]],
+        outcome=np.where(shown["covered"] == "yes", "in the range", "outside it"),
+    )
+
+
+_WORDS = {
+    "os": "OS", "os-pfs-set": "OS, PFS set", "pfs": "PFS", "sse": "SSE", "followup": "follow-up",
+    "hr": "hazard ratio", "ci-low": "lower limit", "ci-high": "upper limit", "median": "median",
+    "lu": "177Lu", "control": "control",
+}  # fmt: skip
+
+
+def _claim_in_words(claim_id: str) -> str:
+    if claim_id == "followup.median":
+        return "time to cutoff, median"
+    first, *rest = claim_id.split(".")
+    words = [_WORDS[part] for part in rest if part not in ("lu", "control")]
+    arm = [_WORDS[part] for part in rest if part in ("lu", "control")]
+    return ", ".join([_WORDS[first], *arm, *words])
+
+
+def _left_out_chart(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatChart:
+    outcomes = ["in the range", "outside it"]
+    colours = alt.Scale(domain=outcomes, range=[render.PALETTE["match"], render.PALETTE["differs"]])
+    shapes = alt.Scale(domain=outcomes, range=["circle", "diamond"])
+    key = alt.Legend(title="Published value", orient="top", direction="horizontal")
+    panels = []
+    for i, (unit, title) in enumerate(_UNITS.items()):
+        here = rows[rows["unit"] == unit]
+        scale = alt.Scale(
+            type="log" if unit == "ratio" else "linear", zero=False, nice=unit == "months", padding=8
+        )
+        axis = (
+            alt.Axis(values=[0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5], format=".1f")
+            if unit == "ratio"
+            else alt.Axis()
+        )
+        base = alt.Chart(here).encode(
+            y=alt.Y(
+                "what:N", sort=list(here["what"]), title=None,
+                axis=alt.Axis(labelLimit=labels, minExtent=labels, maxExtent=labels, grid=False),
+            )
+        )  # fmt: skip
+        span = base.mark_bar(height=9, opacity=0.35, color=render.PALETTE["fitted"]).encode(
+            x=alt.X("low:Q", scale=scale, title=title, axis=axis), x2="high:Q"
+        )
+        dots = base.mark_point(filled=True, size=80, opacity=1).encode(
+            x=alt.X("published:Q", scale=scale),
+            color=alt.Color("outcome:N", scale=colours, legend=key if i == 0 else None),
+            shape=alt.Shape("outcome:N", scale=shapes, legend=key if i == 0 else None),
+            tooltip=[
+                alt.Tooltip("what:N", title="Left out"),
+                alt.Tooltip("printed:N", title="Published"),
+                alt.Tooltip("left_out_low:N", title="Predicted from"),
+                alt.Tooltip("left_out_high:N", title="to"),
+                alt.Tooltip("members:Q", title="Cohorts"),
+            ],
+        )
+        panels.append(alt.layer(span, dots).properties(width=width, height=22 * len(here)))
+    return alt.vconcat(*panels, spacing=18)
+
+
+def _left_out_in_words(rows: pd.DataFrame) -> str:
+    hits = int((rows["covered"] == "yes").sum())
+    listed = "; ".join(
+        f"{r.what} {r.printed}, predicted {r.left_out_low} to {r.left_out_high}"
+        + ("" if r.covered == "yes" else " (outside)")
+        for r in rows.itertuples()
+    )
+    return (
+        f"{hits} of {len(rows)} published values lie in the range that the other numbers predict when their "
+        f"block is left out. {listed}. {SYNTHETIC} {NOT_CONFIDENCE}"
+    )
+
+
+# --- tables ----------------------------------------------------------------------------------------
+
+
+def inventory_table() -> tables.Printable:
+    """What each data set really is; from `datasets.INVENTORY`."""
+    frame = pd.DataFrame(
+        {
+            "name": [f"{known.name} ({known.package})" for known in datasets.INVENTORY],
+            "patients": [known.patients for known in datasets.INVENTORY],
+            "randomized": ["yes" if known.randomized else "no" for known in datasets.INVENTORY],
+            "what": [known.what for known in datasets.INVENTORY],
+            "used": [known.used for known in datasets.INVENTORY],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="name")
+        .tab_stubhead("Data set")
+        .cols_label(patients="Patients", randomized="Randomized", what="What it is", used="Used")
+        .cols_align("right", ["patients"])
+        .cols_align("left", ["randomized", "what", "used"])
+    )
+    return tables.printable(made, "trust-inventory", "Real trials inside packages, and what they are")
+
+
+def trials_table(found: trials.RealTrials) -> tables.Printable:
+    """The comparisons in numbers, with how many of their quantities lie in the range."""
+    counted = trials.by_comparison(found.comparisons)
+    counted = counted[counted["report"] == comparisons.FULL].set_index("comparison")
+    rows = []
+    for name, of_trial in found.trials.groupby("comparison", sort=False):
+        first = of_trial.iloc[0]
+        held = counted.loc[name] if name in counted.index else None
+        rows.append(
+            {
+                "group": {"tune": "Looked at while the code was written", "report": "Reported"}[
+                    first["group"]
+                ],
+                "label": first["label"],
+                "patients": f"{first['patients_reference']} and {first['patients_treated']}",
+                "endpoints": ", ".join(
+                    f"{e.endpoint} {e.events_reference} and {e.events_treated}" for e in of_trial.itertuples()
+                ),
+                "ph": ", ".join(_p_text(p) for p in of_trial["ph_p"]),
+                "members": "–" if held is None else str(held["members"]),
+                "held": "–" if held is None else f"{held['covered']} of {held['quantities']}",
+            }
+        )
+    made = (
+        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
+        .tab_stubhead("Comparison")
+        .cols_label(
+            patients="Patients", endpoints="Events", ph="Proportional\nhazards, P", members="Cohorts",
+            held="Held by\nthe range",
+        )
+        .cols_align("right", ["patients", "endpoints", "ph", "members", "held"])
+        .tab_source_note(
+            "Reference arm first. P: score test of proportional hazards in the real rows. Cohorts: "
+            "synthetic, one per accepted chain. Held: true values of unprinted quantities within the "
+            "reconstruction range, from the smallest to the largest cohort."
+        )
+    )  # fmt: skip
+    return tables.printable(made, "trust-trials", "Real trials, rebuilt from what a paper would print")
+
+
+def _p_text(p: float) -> str:
+    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def reports_table(summary: pd.DataFrame, names: dict[str, str]) -> tables.Printable:
+    """Coverage, mean absolute error and width by what the paper prints; a summary of the same comparisons.
+
+    `names`: the reports' names in words, in order.
+    """
+    kinds = ("survival", "restricted mean difference", "median limits", "log-rank statistic")
+    rows = []
+    for kind in kinds:
+        of_kind = summary[summary["kind"] == kind].set_index("report")
+        for report, words in names.items():
+            row = of_kind.loc[report]
+            what = evidence.KINDS[kind]
+            rows.append(
+                {
+                    "group": what.subject + (f", {what.unit}" if what.unit else ""),
+                    "label": words,
+                    "coverage": f"{row['covered']} of {row['quantities']}",
+                    "error": f"{what.factor * row['absolute_error']:.{what.decimals}f}",
+                    "width": f"{what.factor * row['width']:.{what.decimals}f}",
+                }
+            )
+    made = (
+        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
+        .tab_stubhead("The paper prints")
+        .cols_label(
+            coverage="Held by\nthe range", error="Mean absolute\nerror", width="Mean width\nof the range"
+        )
+        .cols_align("right", ["coverage", "error", "width"])
+        .tab_source_note(
+            "Error: of the middle of the synthetic cohorts. The range is one of reconstruction, from the "
+            "smallest to the largest cohort."
+        )
+    )
+    return tables.printable(made, "trust-reports", "What is lost as the paper prints less")
+
+
+def referee_table(answers: pd.DataFrame) -> tables.Printable:
+    """R beside this book, line by line, in the manner of CAMIS; `answers` as stored by `referee`."""
+    judged = referee.judge(answers)
+    frame = pd.DataFrame(
+        {
+            "label": judged["check"],
+            "r": judged["r_call"],
+            "ours": judged["our_call"],
+            "default": np.where(judged["default"], "yes", "no"),
+            "match": [f"{r.alike} of {r.compared}" for r in judged.itertuples()],
+            "largest": [_apart(r.largest) for r in judged.itertuples()],
+            "reason": _numbered(judged["reason"]),
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label")
+        .tab_stubhead("Analysis")
+        .cols_label(
+            r="R calls", ours="We call", default="R's default", match="Same", largest="Apart by\nat most",
+            reason="Why not",
+        )
+        .cols_align("left", ["r", "ours", "default", "reason"])
+        .cols_align("right", ["match", "largest"])
+    )  # fmt: skip
+    for number, reason in enumerate(_reasons(judged["reason"]), 1):
+        made = made.tab_source_note(f"Reason {number}. {reason}")
+    made = made.tab_source_note(
+        f"Same: relative difference of at most {referee.ALIKE:g}. Rows: the displayed cohort (synthetic), "
+        "real trials that come with R, and eight invented patients."
+    )
+    return tables.printable(made, "trust-referee", "R and this book on the same rows")
+
+
+def _reasons(column: pd.Series) -> list[str]:
+    return [reason for reason in dict.fromkeys(column) if reason]
+
+
+def _numbered(column: pd.Series) -> list[str]:
+    numbers = {reason: f"Reason {n}" for n, reason in enumerate(_reasons(column), 1)}
+    return [numbers.get(reason, "") for reason in column]
+
+
+def _apart(relative: float) -> str:
+    if np.isnan(relative) or relative < 1e-12:
+        return "0"
+    return f"{100 * relative:.1f}%" if relative > 1e-4 else f"{relative:.0e}"
+
+
+def sentences_table(sentences: pd.DataFrame) -> tables.Printable:
+    """One sentence per kind of quantity; from `evidence.sentences`."""
+    frame = pd.DataFrame(
+        {
+            "label": sentences["kind"].map(_SHORT),
+            "answer": sentences["answer"],
+            "sentence": sentences["sentence"],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label")
+        .tab_stubhead("Quantity")
+        .cols_label(answer="To be trusted?", sentence="The sentence that the evidence supports")
+        .cols_align("left", ["answer", "sentence"])
+    )
+    return tables.printable(made, "trust-sentences", "What may be said of a range in this book")
+
+
+def evidence_table(beside: pd.DataFrame) -> tables.Printable:
+    """Coverage, bias, error and width by kind, in real and in simulated trials; from `evidence.both`."""
+    rows = []
+    for row in beside[beside["kind"] != trials.EVERYTHING].to_dict("records"):
+        kind = evidence.KINDS[row["kind"]]
+        unit = f"\n{kind.unit}" if kind.unit else ""
+        shown = {"label": _SHORT[row["kind"]] + unit}
+        for source in _SOURCES:
+            shown[f"{source}.held"] = f"{row[f'covered_{source}']} of {row[f'quantities_{source}']}"
+            for column in ("bias", "absolute_error", "width"):
+                value = kind.factor * row[f"{column}_{source}"]
+                shown[f"{source}.{column}"] = f"{value:.{kind.decimals}f}".replace("-", "−")
+        rows.append(shown)
+    made = gt.GT(pd.DataFrame(rows), rowname_col="label").tab_stubhead("Quantity")
+    headings = {"held": "Held", "bias": "Bias", "absolute_error": "Mean absolute\nerror", "width": "Width"}
+    for source, words in _SOURCES.items():
+        columns = [f"{source}.{column}" for column in headings]
+        made = made.tab_spanner(words.capitalize(), columns, id=source).cols_align("right", columns)
+    made = made.cols_label({f"{s}.{c}": text for s in _SOURCES for c, text in headings.items()})
+    made = made.tab_source_note(
+        "Held: true values within the reconstruction range of synthetic cohorts. Bias and error: of the "
+        "middle cohort against the truth; bias is middle minus truth. Width: of the range, on average."
+    )
+    return tables.printable(made, "trust-evidence", "The two bodies of evidence, by kind of quantity")
+
+
+def left_out_table(table: pd.DataFrame) -> tables.Printable:
+    """Every left-out claim, repeats and P values too; from `left_out.read_ranges`."""
+    names = {block.name: block.label for block in left_out.BLOCKS}
+    claims = published.claims().set_index("claim_id")
+    frame = pd.DataFrame(
+        {
+            "group": table["block"].map(names),
+            "label": table["claim_id"],
+            "item": [claims.loc[claim, "item"] for claim in table["claim_id"]],
+            "printed": table["printed"],
+            "range": [f"{r.left_out_low} to {r.left_out_high}" for r in table.itertuples()],
+            "covered": table["covered"],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label", groupname_col="group")
+        .tab_stubhead("Claim")
+        .cols_label(item="What it is", printed="Published", range="Predicted by the others", covered="Held")
+        .cols_align("left", ["item"])
+        .cols_align("right", ["printed", "range", "covered"])
+        .tab_source_note(SYNTHETIC + " " + NOT_CONFIDENCE)
+    )
+    return tables.printable(made, "trust-left-out", "VISION's numbers, each block predicted by the others")
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A published accuracy of a method that reads digitised curves: what it says, its number, its source."""
+
+    words: str
+    number: str
+    source: str
+
+
+def peers_table(real: pd.DataFrame) -> tables.Printable:
+    """Peers' accuracy beside ours on like work; `real` is the summary of real trials."""
+    ours = real[(real["group"] == "report") & (real["report"] == comparisons.FULL)].set_index("kind")
+    rows = [*_peers(), _ours(ours)]
+    frame = pd.DataFrame(
+        {
+            "label": [r.words for r in rows],
+            "number": [r.number for r in rows],
+            "source": [r.source for r in rows],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label")
+        .tab_stubhead("Method and measure")
+        .cols_label(number="Accuracy", source="Source")
+        .cols_align("left", ["source"])
+        .cols_align("right", ["number"])
+        .tab_source_note(
+            "The peers read the printed curves; this engine reads text only. Their errors are of reading a "
+            "curve, ours are of not having one: the lines are of like quantities, not of like tasks."
+        )
+    )
+    return tables.printable(made, "trust-peers", "Published accuracy of peers, and ours")
+
+
+def _peers() -> list[Peer]:
+    def peer(words: str, fact_id: str, unit: str) -> Peer:
+        number, source = design.outside_fact(fact_id)
+        return Peer(words, f"{number:g}{unit}", source)
+
+    ratios, tolerance, validated = (
+        f"{design.outside_fact(fact_id)[0]:g}"
+        for fact_id in ("peer.kmdata.ratios", "peer.kmdata.tolerance", "peer.rmst.trials")
+    )
+    kmdata = f"of {ratios} hazard ratios within {tolerance}%"
+    guyot = f"Guyot's method on {validated} trials: restricted mean survival, mean absolute error"
+    return [
+        peer(f"KMDATA, by its own account: {kmdata}", "peer.kmdata.share", "%"),
+        peer(f"KMDATA, refitted: {kmdata}", "peer.kmdata.refit", "%"),
+        peer(f"{guyot}, control arms", "peer.rmst.error.control", " months"),
+        peer(f"{guyot}, experimental arms", "peer.rmst.error.experimental", " months"),
+    ]
+
+
+def _ours(summary: pd.DataFrame) -> Peer:
+    kind = "restricted mean difference"
+    row = summary.loc[kind]
+    return Peer(
+        f"This engine on {row['trials']} real comparisons: difference of restricted means, "
+        "mean absolute error",
+        evidence.measured(evidence.KINDS[kind], row["absolute_error"]),
+        "this chapter",
+    )

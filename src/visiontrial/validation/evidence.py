@@ -1,0 +1,140 @@
+"""What the comparisons together support: for each kind of quantity one sentence, by rules fixed beforehand.
+
+Two bodies of evidence, never pooled: simulated trials (`cohort.calibration`, report half) and real
+ones (`trials`, group `report`). A kind is *held* by one of them when the upper 95% limit of its
+coverage is not below the nominal coverage: then so few misses are compatible with ranges that are
+as wide as they should be. That is weak where trials are few; `detectable` says how weak.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from visiontrial.cohort import calibration
+from visiontrial.validation import trials
+from visiontrial.validation.comparisons import FULL
+
+SIMULATED = "simulated"
+REPORTED = "report"
+CONVENTIONAL = 0.05
+"""The P value on whose side a test of proportional hazards is read."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of quantity in words. `factor` and `decimals`: how its stored values are shown."""
+
+    subject: str
+    unit: str
+    factor: float = 1.0
+    decimals: int = 1
+
+
+KINDS = {
+    "events": Kind("The number of events in an arm", "patients"),
+    "survival": Kind("Survival at a landmark in an arm", "percentage points", 100),
+    "median limits": Kind("The confidence limits of a median", "months"),
+    "restricted mean difference": Kind("The difference of restricted means", "months", decimals=2),
+    "censored early": Kind("How many were censored early in an arm", "patients"),
+    "unstratified hazard ratio": Kind("The hazard ratio without strata", "", decimals=3),
+    "log-rank statistic": Kind("The log-rank statistic", "", decimals=2),
+    "proportional hazards, slope": Kind("The trend of the hazard ratio", "on the log scale", decimals=2),
+    "proportional hazards, P": Kind("Whether a test calls the hazards proportional", "", decimals=2),
+}  # fmt: skip
+
+
+def simulated(found: calibration.Calibration, half: str = REPORTED) -> pd.DataFrame:
+    """The comparisons of simulated trials in the columns of `trials`, so that both are summarized alike."""
+    rows = found.comparisons[found.comparisons["half"] == half]
+    return rows.assign(
+        group=half,
+        comparison=rows["family"] + "-" + rows["trial"].astype(str),
+        report=SIMULATED,
+        judged=True,
+    )
+
+
+def both(real: pd.DataFrame, simulations: pd.DataFrame) -> pd.DataFrame:
+    """One row per kind: coverage, limits, error and width of real and of simulated trials, side by side.
+
+    `real`, `simulations`: summaries by `trials.summarize`. Columns end in `_real` and `_simulated`.
+    """
+    shown = real[(real["group"] == REPORTED) & (real["report"] == FULL)].set_index("kind")
+    other = simulations.set_index("kind")
+    kinds = [kind for kind in [*KINDS, trials.EVERYTHING] if kind in shown.index and kind in other.index]
+    columns = [
+        "quantities", "trials", "covered", "coverage", "coverage_low", "coverage_high", "nominal",
+        "absolute_error", "bias", "width",
+    ]  # fmt: skip
+    return (
+        shown.loc[kinds, columns]
+        .join(other.loc[kinds, columns], lsuffix="_real", rsuffix="_simulated")
+        .assign(
+            held_real=lambda t: t["coverage_high_real"] >= t["nominal_real"],
+            held_simulated=lambda t: t["coverage_high_simulated"] >= t["nominal_simulated"],
+        )
+        .rename_axis("kind")
+        .reset_index()
+    )
+
+
+def undecided(compared: pd.DataFrame) -> tuple[int, int]:
+    """End points whose members lie on both sides of 0.05 in the test of proportional hazards, and all."""
+    rows = compared[(compared["quantity"] == "ph_p") & compared["judged"] & compared["covered"].notna()]
+    straddling = (rows["low"] < CONVENTIONAL) & (rows["high"] >= CONVENTIONAL)
+    return int(straddling.sum()), len(rows)
+
+
+def sentences(table: pd.DataFrame, compared: pd.DataFrame) -> pd.DataFrame:
+    """One sentence per kind: `kind`, `answer` (`yes`, `with care`, `no`), `sentence`.
+
+    `table` is `both(...)`, `compared` the real comparisons. *Yes*: held by both bodies of evidence;
+    *with care*: held by one; *no*: by none, or the range decides nothing (a test whose P values
+    lie on both sides of 0.05 in more than half of the end points).
+    """
+    rows = [_sentence(row, compared) for row in table.itertuples() if row.kind in KINDS]
+    return pd.DataFrame(rows, columns=["kind", "answer", "sentence"])
+
+
+def _sentence(row, compared: pd.DataFrame) -> tuple[str, str, str]:
+    kind = KINDS[row.kind]
+    if row.kind == "proportional hazards, P":
+        open_ones, everyone = undecided(compared)
+        if 2 * open_ones > everyone:
+            return row.kind, "no", (
+                f"{kind.subject}: no. In {open_ones} of {everyone} end points the reconstructions lie on "
+                f"both sides of {CONVENTIONAL:g}."
+            )  # fmt: skip
+    held = int(row.held_real) + int(row.held_simulated)
+    answer = ("no", "with care", "yes")[held]
+    error = "" if math.isnan(row.absolute_error_real) else f"; {_size(kind, row)}"
+    how = {
+        2: "the range holds the truth about as often as it should",
+        1: f"the range holds the truth less often than it should in {_where(row)} trials",
+        0: "the range holds the truth less often than it should",
+    }[held]
+    return row.kind, answer, f"{kind.subject}: {answer}. In these comparisons {how}{error}."
+
+
+def _where(row) -> str:
+    return "simulated" if row.held_real else "real"
+
+
+def _size(kind: Kind, row) -> str:
+    error, width = measured(kind, row.absolute_error_real), measured(kind, row.width_real)
+    return f"its middle is off by {error} on average, its width is {width}"
+
+
+def measured(kind: Kind, value: float) -> str:
+    """A value of this kind with its unit: `1.8 percentage points`."""
+    if math.isnan(value):
+        return "–"
+    return f"{kind.factor * value:.{kind.decimals}f} {kind.unit}".strip()
+
+
+def detectable(count: int, level: float = calibration.LEVEL) -> float:
+    """The lowest coverage that so many trials, all covered, leave possible (Clopper-Pearson)."""
+    return calibration.clopper_pearson(count, count, level)[0]

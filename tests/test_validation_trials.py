@@ -1,0 +1,486 @@
+"""Real trials as data: what they are, what is printed of them, how they are compared and stored."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from visiontrial import survival
+from visiontrial.cohort import calibration, ensemble, store, verify
+from visiontrial.validation import comparisons, datasets, evidence, trials
+
+
+def is_installed(comparison: comparisons.Comparison) -> bool:
+    try:
+        comparison.rows()
+    except datasets.DataMissing:
+        return False
+    return True
+
+
+HERE = [c for c in comparisons.COMPARISONS if is_installed(c)]
+needs_r = pytest.mark.skipif(not datasets.has_r(), reason="R with its package survival is not installed")
+
+
+def needs(name: str):
+    missing = name not in [c.name for c in HERE]
+    return pytest.mark.skipif(missing, reason=f"the package that carries {name} is not installed")
+
+
+# --- what the data sets are -----------------------------------------------------------------------
+
+
+@needs_r
+def test_colon_counts_are_those_of_its_survfit():
+    # R: survfit(Surv(time, status) ~ rx, colon, subset = etype == 2): n 315, 310, 304; events 168, 161, 123
+    rows = datasets.colon()
+    assert rows.groupby("arm").size().to_dict() == {"Obs": 315, "Lev": 310, "Lev+5FU": 304}
+    assert rows.groupby("arm")["OS_event"].sum().to_dict() == {"Obs": 168, "Lev": 161, "Lev+5FU": 123}
+    # Recurrence or death: never after death, and at least as often.
+    assert (rows["RFS_days"] <= rows["OS_days"]).all()
+    assert rows.groupby("arm")["RFS_event"].sum().to_dict() == {"Obs": 190, "Lev": 182, "Lev+5FU": 134}
+
+
+@needs_r
+def test_pbc_without_the_patients_who_were_not_randomized():
+    # R: survfit(Surv(time, status == 2) ~ trt, pbc): n 158, 154; events 65, 60; medians 3282, 3428
+    rows = datasets.pbc()
+    assert rows.groupby("arm").size().tolist() == [158, 154]
+    data = survival.outcomes(rows["OS_days"], rows["OS_event"], rows["arm"] - 1)
+    assert [survival.kaplan_meier(data.of_arm(a)).median().median for a in (0, 1)] == [3282, 3428]
+    assert (rows["state"] == "Transplanted").sum() == 19
+
+
+@needs_r
+def test_first_events_alone_are_kept_of_data_with_several_rows_a_patient():
+    # R: survfit(Surv(tstop, status) ~ treat, first rows of cgd): n 65, 63; events 30, 14; median 304, NA
+    rows = datasets.cgd()
+    assert rows.groupby("arm").size().to_dict() == {"placebo": 65, "rIFN-g": 63}
+    assert rows.groupby("arm")["TTI_event"].sum().to_dict() == {"placebo": 30, "rIFN-g": 14}
+    assert len(datasets.rhdnase()) == 647
+    assert datasets.rhdnase()["TTE_days"].min() == 1
+
+
+def test_actg175_has_four_arms():
+    rows = datasets.actg175()
+    assert rows.groupby("arm").size().tolist() == [532, 522, 524, 561]
+    assert rows.groupby("arm")["EFS_event"].sum().tolist() == [181, 103, 109, 128]
+
+
+@needs("actg320")
+def test_actg320_counts_are_those_of_its_documentation():
+    # scikit-survival, load_aids: 1,151 patients, 96 with AIDS or death, 26 deaths
+    rows = datasets.actg320()
+    assert (len(rows), rows["AFS_event"].sum(), rows["OS_event"].sum()) == (1151, 96, 26)
+    assert (rows["AFS_days"] <= rows["OS_days"]).all()
+
+
+@needs("actg320")
+@needs_r
+def test_veteran_is_the_same_under_two_names():
+    file = datasets.from_scikit_survival("veteran.arff")
+    theirs = sorted(zip(file["Survival_in_days"], file["Age_in_years"], strict=True))
+    rows = datasets.from_r("veteran")
+    assert theirs == sorted(zip(rows["time"].astype(float), rows["age"].astype(float), strict=True))
+
+
+def test_the_inventory_accounts_for_every_data_set_that_is_used():
+    used = {(known.name.lower(), known.package) for known in datasets.INVENTORY if known.used == "yes"}
+    assert used == {(c.rows.__name__, c.package) for c in comparisons.COMPARISONS}
+    assert all(known.randomized for known in datasets.INVENTORY if known.used == "yes")
+    sizes = {(known.name.lower(), known.package): known.patients for known in datasets.INVENTORY}
+    for comparison in HERE:
+        if comparison.name != "pbc" and not comparison.name.startswith("pbc"):
+            assert len(comparison.rows()) == sizes[comparison.rows.__name__, comparison.package]
+
+
+def test_a_missing_package_is_named_with_the_remedy(monkeypatch):
+    monkeypatch.setattr(datasets.shutil, "which", lambda _: None)
+    with pytest.raises(datasets.DataMissing, match="apt-get install r-base-core r-cran-survival"):
+        datasets.run_r("-e", "1")
+    with pytest.raises(datasets.DataMissing, match="make validate"):
+        datasets._carried("no-such-package-anywhere", "x.csv")
+
+
+# --- two groups, fixed beforehand -----------------------------------------------------------------
+
+
+def test_at_least_eight_comparisons_are_reported_and_none_is_tuned_on():
+    groups = {c.name: c.group for c in comparisons.COMPARISONS}
+    assert len(groups) == len(comparisons.COMPARISONS)
+    assert sum(group == "report" for group in groups.values()) >= 8
+    assert {name for name, group in groups.items() if group == "tune"} == {"veteran", "cgd"}
+    reported = {c.rows for c in comparisons.COMPARISONS if c.group == "report"}
+    assert not reported & {c.rows for c in comparisons.COMPARISONS if c.group == "tune"}
+    assert [c.name for c in comparisons.COMPARISONS if c.dropout] == ["colon-dropout"]
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+def invented(seed: int = 1, size: int = 120) -> pd.DataFrame:
+    """Patients of nobody: exponential times, two end points, a factor."""
+    rng = np.random.default_rng(seed)
+    death, relapse, end = rng.exponential(500, size), rng.exponential(300, size), rng.uniform(400, 900, size)
+    first = np.minimum(relapse, death)
+    return pd.DataFrame(
+        {
+            "arm": np.repeat(["old", "new"], size // 2),
+            "factor": rng.integers(0, 2, size),
+            "OS_days": np.ceil(np.minimum(death, end)).astype(int),
+            "OS_event": death <= end,
+            "RFS_days": np.ceil(np.minimum(first, end)).astype(int),
+            "RFS_event": first <= end,
+        }
+    )
+
+
+INVENTED = comparisons.Comparison(
+    "invented", "Nobody's trial", "report", "lifelines", invented, ("old", "new"), ("Old", "New"),
+    (comparisons.OS, comparisons.RFS), shortest=400, landmark=12, factor="High risk",
+    reports=(comparisons.FULL, "medians-only"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("comparison", [INVENTED, *HERE], ids=lambda c: c.name)
+def test_the_truth_agrees_with_what_is_printed_of_it(comparison):
+    truth = comparison.truth
+    trial = truth.printed()
+    table = verify.statistics(trial, truth.adsl, truth.adtte)
+    assert table["agrees"].all()
+    assert {t.statistic for t in trial.targets} >= {"hazard_ratio", "ci_low", "ci_high"}
+    for target in trial.targets:
+        decimals = 1 if target.statistic in ("median", "followup") else 2
+        assert len(target.printed.split(".")[1]) == decimals
+    # Everybody has one end state, and nobody is followed for longer than the calendar allows.
+    for cell, size in trial.randomized.items():
+        assert sum(state.counts[cell] for state in trial.end_states) == size
+    assert truth.rows.filter(like="_days").to_numpy().max() <= truth.longest
+    assert (trial.cutoff - trial.periods[0].last).days + 1 == comparison.shortest
+
+
+def test_a_median_that_is_not_reached_gives_a_landmark():
+    rows = invented()
+    rows.loc[rows["arm"] == "new", ["OS_event", "RFS_event"]] = False
+    # A hazard ratio needs events, early ones leave the curve high.
+    for paramcd in ("OS", "RFS"):
+        early = rows.loc[rows["arm"] == "new", f"{paramcd}_days"].nsmallest(3).index
+        rows.loc[early, f"{paramcd}_event"] = True
+    few = replace(INVENTED, name="few", rows=lambda: rows)
+    statistics = {(t.paramcd, t.statistic, t.arm): t for t in few.truth.printed().targets}
+    assert ("OS", "median", "treated") not in statistics
+    assert statistics["OS", "survival", "treated"].at == 12
+    assert statistics["OS", "survival", "reference"].printed.startswith("0.")
+
+
+def test_the_engine_is_told_rounded_numbers_and_counts_only():
+    told = repr(INVENTED.truth.printed())
+    assert "REAL-" not in told
+    assert "DataFrame" not in told
+
+
+@pytest.mark.parametrize(
+    ("detail", "left"),
+    [
+        ("as-vision", {"median", "hazard_ratio", "ci_low", "ci_high", "followup"}),
+        ("no-follow-up", {"median", "hazard_ratio", "ci_low", "ci_high"}),
+        ("no-limits", {"median", "hazard_ratio", "followup"}),
+        ("medians-only", {"median"}),
+    ],
+)
+def test_a_report_that_prints_less(detail, left):
+    trial = INVENTED.truth.printed()
+    assert {t.statistic for t in comparisons.report(trial, detail).targets} == left
+
+
+def test_dropout_touches_the_reference_arm_within_its_months_alone():
+    dropout = comparisons.Dropout(share=0.5, months=4, recovered=0.5)
+    before = INVENTED.truth.rows
+    after = replace(INVENTED, name="dropout", dropout=dropout).truth.rows
+    treated = before["arm"] == 1
+    pd.testing.assert_frame_equal(before[treated], after[treated])
+    gone = after["state"] == comparisons.DROPPED_OUT
+    assert 0.3 < gone[~treated].mean() < 0.7
+    # Vital status learned: overall survival as it was. Else censored on the day of leaving.
+    learned = gone & after["recovered"]
+    pd.testing.assert_series_equal(before.loc[learned, "OS_days"], after.loc[learned, "OS_days"])
+    lost = gone & ~after["recovered"]
+    assert not after.loc[lost, "OS_event"].any()
+    assert after.loc[lost, "OS_days"].max() < 4 * 31
+    cut = gone & (before["RFS_days"] != after["RFS_days"])
+    assert not after.loc[cut, "RFS_event"].any()
+    assert (after["RFS_days"] <= after["OS_days"]).all()
+    pd.testing.assert_frame_equal(before[~gone], after[~gone])
+
+
+def test_what_follows_from_the_print_is_not_judged():
+    trial = INVENTED.truth.printed()
+    printed = comparisons.printed_already
+    assert printed(trial, "events", "OS", "reference")  # the end states say who died
+    assert not printed(trial, "events", "RFS", "reference")
+    assert not printed(trial, "hazard_ratio_unstratified", "OS", "all")
+    assert printed(replace(trial, factors=()), "hazard_ratio_unstratified", "OS", "all")
+    at_twelve = [replace(t, statistic="survival", at=12) for t in trial.targets if t.statistic == "median"]
+    landmark = replace(trial, targets=tuple(at_twelve))
+    assert printed(landmark, "survival_12", "OS", "treated")
+    assert not printed(landmark, "survival_6", "OS", "treated")
+    dropout = replace(INVENTED, dropout=comparisons.Dropout(0.5, 4, 0.5)).truth.printed()
+    assert not printed(dropout, "events", "OS", "reference")
+
+
+# --- summaries ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("covered", "count"), [(0, 9), (5, 9), (9, 9)])
+def test_limits_for_whole_numbers_are_clopper_pearsons(covered, count):
+    expected = calibration.clopper_pearson(covered, count)
+    assert trials.binomial_limits(covered / count, count) == pytest.approx(expected, abs=1e-12)
+
+
+@given(thousandths=st.integers(0, 1000), count=st.integers(1, 40))
+def test_limits_hold_the_share_and_lie_between_those_of_its_neighbours(thousandths, count):
+    share = thousandths / 1000
+    low, high = trials.binomial_limits(share, count)
+    assert low <= share <= high
+    below, above = math.floor(share * count), math.ceil(share * count)
+    assert trials.binomial_limits(below / count, count)[0] <= low + 1e-9
+    assert high <= trials.binomial_limits(above / count, count)[1] + 1e-9
+
+
+def compared() -> pd.DataFrame:
+    """Two trials: of the first one of two quantities is covered, of the second both; one is not judged."""
+    columns = ["comparison", "quantity", "endpoint", "truth", "low", "median", "high", "covered", "judged"]
+    rows = [
+        ("a", "survival_6", "OS", 0.5, 0.4, 0.6, 0.7, 1, True),
+        ("a", "survival_12", "OS", 0.5, 0.6, 0.7, 0.8, 0, True),
+        ("a", "events", "OS", 10.0, 10.0, 10.0, 10.0, 1, False),
+        ("b", "survival_6", "OS", 0.5, 0.5, 0.5, 0.5, 1, True),
+        ("b", "ph_p", "OS", 0.2, 0.01, 0.3, 0.9, 1, True),
+        ("b", "ph_slope", "OS", math.nan, 0.0, 0.0, 0.0, None, True),
+    ]
+    table = pd.DataFrame(rows, columns=columns).astype({"covered": "Int64"})
+    return table.assign(group="report", report=comparisons.FULL, arm="all", members=19, failures=0)
+
+
+def test_a_summary_by_hand():
+    table = trials.summarize(compared()).set_index("kind")
+    landmarks = table.loc["survival"]
+    assert landmarks[["quantities", "trials", "covered", "all_covered"]].tolist() == [3, 2, 2, 1]
+    assert landmarks["coverage"] == pytest.approx((1 / 2 + 1) / 2)
+    assert landmarks["absolute_error"] == pytest.approx((0.1 + 0.2 + 0) / 3)
+    assert landmarks["width"] == pytest.approx((0.3 + 0.2 + 0) / 3)
+    assert landmarks["nominal"] == pytest.approx(18 / 20)
+    assert landmarks[["coverage_low", "coverage_high"]].tolist() == pytest.approx(
+        list(trials.binomial_limits(0.75, 2))
+    )
+    assert "events" not in table.index
+    assert table.loc["all", "quantities"] == 4
+    assert trials.by_comparison(compared())[["quantities", "covered"]].to_numpy().tolist() == [[2, 1], [2, 2]]
+
+
+def test_every_quantity_of_the_engine_has_a_kind():
+    truth = INVENTED.truth
+    found = calibration.quantities(truth.printed(), truth.adsl, truth.adtte)
+    assert set(found.index.get_level_values("quantity")) <= set(trials.KINDS)
+    assert set(trials.KINDS.values()) == set(evidence.KINDS)
+
+
+def test_a_range_on_both_sides_of_the_conventional_value_decides_nothing():
+    assert evidence.undecided(compared()) == (1, 1)
+    decided = compared()
+    decided.loc[decided["quantity"] == "ph_p", "low"] = 0.06
+    assert evidence.undecided(decided) == (0, 1)
+
+
+def both(real_high: float, simulated_high: float, kind: str = "survival") -> pd.DataFrame:
+    row = {
+        "kind": kind, "coverage_high_real": real_high, "nominal_real": 0.9, "absolute_error_real": 0.02,
+        "width_real": 0.1,
+        "coverage_high_simulated": simulated_high, "nominal_simulated": 0.9,
+        "held_real": real_high >= 0.9, "held_simulated": simulated_high >= 0.9,
+    }  # fmt: skip
+    return pd.DataFrame([row])
+
+
+@pytest.mark.parametrize(
+    ("real", "simulated", "answer"),
+    [(0.95, 0.95, "yes"), (0.95, 0.8, "with care"), (0.8, 0.95, "with care"), (0.8, 0.8, "no")],
+)
+def test_answers_follow_the_rule(real, simulated, answer):
+    table = evidence.sentences(both(real, simulated), compared())
+    assert table["answer"].tolist() == [answer]
+    assert "2.0 percentage points on average, its width is 10.0" in table["sentence"].iloc[0]
+
+
+def test_proportional_hazards_are_refused_where_the_members_disagree():
+    table = evidence.sentences(both(0.95, 0.95, "proportional hazards, P"), compared())
+    assert table["answer"].tolist() == ["no"]
+    assert "1 of 1 end points" in table["sentence"].iloc[0]
+
+
+def test_what_nine_trials_can_decide():
+    # R: binom.test(9, 9)$conf.int[1] = 0.6637329
+    assert evidence.detectable(9) == pytest.approx(0.6637329, abs=1e-6)
+
+
+# --- run and store --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An outcome of `draw_another`."""
+
+    accepted: bool
+    adsl: pd.DataFrame | None
+    adtte: pd.DataFrame | None
+    trace: pd.DataFrame
+    facts: dict = field(default_factory=dict)
+
+
+RUN = []
+
+
+def draw_another(trial, seed, settings) -> Drawn:
+    """Other invented patients instead of a reconstruction; one seed in four fails."""
+    RUN.append(seed)
+    trace = pd.DataFrame({"sweep": [0]})
+    if seed % 4 == 0:
+        return Drawn(False, None, None, trace, {"missed": "os.median.treated"})
+    truth = replace(INVENTED, rows=lambda: invented(seed % 1000)).truth
+    return Drawn(True, truth.adsl, truth.adtte, trace, {"missed": ""})
+
+
+class Rejected(ValueError):
+    """The objection of a verifier."""
+
+
+def accept(trial, adsl, adtte) -> None:
+    """No objection."""
+
+
+ENGINE = ensemble.Engine(draw_another, dict, accept, Rejected, describe=accept)
+
+
+@pytest.fixture(scope="module")
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparisons, "COMPARISONS", (INVENTED,))
+        patch.setattr(trials, "MEMBERS", 4)
+        patch.setattr(datasets, "run_r", lambda *_: "0")
+        patch.setattr(trials, "version", lambda _: "0")
+        yield
+
+
+@pytest.fixture(scope="module")
+def reference(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("reference")
+    RUN.clear()
+    make(folder)
+    assert len(RUN) == 8
+    return folder
+
+
+@pytest.fixture
+def made(reference, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(reference, folder)
+    RUN.clear()
+    return folder
+
+
+def make(folder, **options):
+    options = {"processes": 1, "engine": ENGINE, **options}
+    return trials.make(kept=folder / "kept", stored=folder / "stored", **options)
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_what_is_stored(reference):
+    found = trials.read(reference / "stored")
+    assert found.comparisons["report"].unique().tolist() == ["as-vision", "medians-only"]
+    # The same quantities are judged, whatever the report leaves out.
+    judged = found.comparisons.groupby("report")["judged"].apply(list)
+    assert judged["as-vision"] == judged["medians-only"]
+    truth = INVENTED.truth.rows
+    events = found.comparisons.query("quantity == 'events' and endpoint == 'RFS' and arm == 'treated'")
+    assert events["truth"].unique() == [truth.loc[truth["arm"] == 1, "RFS_event"].sum()]
+    assert set(found.curves["endpoint"]) == {"OS", "RFS"}
+    known = found.curves.dropna()
+    assert (known["low"] <= known["high"]).all()
+    assert found.printed["printed"].map(type).eq(str).all()
+    assert len(found.chains) == 8
+
+
+def test_no_patient_is_stored(reference):
+    for name, content in contents(reference / "stored").items():
+        assert b"REAL-" not in content, name
+        assert b"SYNTHETIC-" not in content, name
+    assert len(trials.read(reference / "stored").curves) < len(INVENTED.truth.rows) * 2
+
+
+def test_a_second_run_runs_nothing_and_stores_the_same_bytes(made, reference):
+    assert contents(make(made)) == contents(reference / "stored")
+    assert not RUN
+
+
+def test_a_killed_run_goes_on_where_it_was(made, reference):
+    sorted((made / "kept").rglob("chain-*.zip"))[2].unlink()
+    assert contents(make(made)) == contents(reference / "stored")
+    assert len(RUN) == 1
+
+
+def test_a_trial_run_is_not_stored_in_place_of_the_planned_one(made, reference):
+    folder = make(made, members=2)
+    assert folder.is_relative_to(made / "kept")
+    assert contents(made / "stored") == contents(reference / "stored")
+
+
+def test_a_member_that_the_verifier_rejects_stops_everything(made):
+    def reject(trial, adsl, adtte):
+        raise Rejected("os.hr is 0.70, printed 0.62.")
+
+    shutil.rmtree(made / "stored")
+    with pytest.raises(calibration.CalibrationError, match=r"invented-as-vision, chain \d: .* os.hr is 0.70"):
+        make(made, engine=replace(ENGINE, verify=reject))
+    assert not (made / "stored").exists()
+
+
+def test_an_altered_file_is_not_read(made):
+    with (made / "stored" / "summary.csv").open("a") as file:
+        file.write("x")
+    with pytest.raises(store.StoreError, match=r"summary\.csv .* make validate"):
+        trials.read(made / "stored")
+
+
+# --- what is stored with the book -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("comparison", HERE, ids=lambda c: c.name)
+def test_the_stored_truth_is_that_of_the_data(comparison):
+    found = trials.read()
+    truth = comparison.truth
+    trial = truth.printed()
+    stored = found.printed[found.printed["comparison"] == comparison.name]
+    assert stored["printed"].tolist() == [t.printed for t in trial.targets]
+    rows = found.comparisons.query("comparison == @comparison.name and report == @comparisons.FULL")
+    now = calibration.quantities(trial, truth.adsl, truth.adtte)
+    kept = rows.set_index(["quantity", "endpoint", "arm"])["truth"]
+    np.testing.assert_allclose(kept.to_numpy(float), now.to_numpy(float), rtol=1e-7)
+
+
+def test_everything_planned_is_stored():
+    found = trials.read()
+    assert found.manifest["cases"] == [case.name for case in trials.cases()]
+    assert found.manifest["members"] == trials.MEMBERS
+    pd.testing.assert_frame_equal(
+        trials.summarize(found.comparisons), found.summary, check_exact=False, rtol=1e-6
+    )
