@@ -119,7 +119,11 @@ def test_at_least_eight_comparisons_are_reported_and_none_is_tuned_on():
     assert {name for name, group in groups.items() if group == "tune"} == {"veteran", "cgd"}
     reported = {c.rows for c in comparisons.COMPARISONS if c.group == "report"}
     assert not reported & {c.rows for c in comparisons.COMPARISONS if c.group == "tune"}
-    assert [c.name for c in comparisons.COMPARISONS if c.dropout] == ["colon-dropout"]
+    assert [c.name for c in comparisons.COMPARISONS if c.dropout] == [
+        "colon-dropout",
+        "pbc-dropout",
+        "udca-dropout",
+    ]
 
 
 # --- what is printed ------------------------------------------------------------------------------
