@@ -449,5 +449,7 @@ def _totals_in_words(totals: pd.Series, references: Mapping[str, float], words: 
     ]
     for label, at in references.items():
         fewer = int((totals < at).sum())
-        sentences.append(f"{label}, {at:g}: {fewer} of {len(totals)} cohorts have fewer.")
+        sentences.append(
+            f"{label[0].upper()}{label[1:]}, {at:g}: {fewer} of {len(totals)} cohorts have fewer."
+        )
     return " ".join(sentences)

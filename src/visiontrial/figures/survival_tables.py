@@ -91,6 +91,18 @@ def results(found: Mapping[str, survival.Statistic], name: str, what: str) -> ta
     return table(frame, name, what, rows="Analysis")
 
 
+def ratios(found: Mapping[str, survival.HazardRatio], name: str, what: str) -> tables.Printable:
+    """Hazard ratios of the displayed cohort with their limits and rules, one line each, at one level."""
+    share = next(iter(found.values())).level
+    lines = {
+        label: (*(as_printed(v, 4) for v in (one.ratio, one.low, one.high)), one.rule)
+        for label, one in found.items()
+    }
+    columns = ["Hazard ratio", "Lower", "Upper", "Rule"]
+    frame = pd.DataFrame.from_dict(lines, orient="index", columns=columns)
+    return table(frame, name, f"{what}, with limits at {level(share)}", rows="Analysis")
+
+
 def medians(
     reconstruction: Reconstruction, found: Mapping[str, survival.Median], name: str, what: str
 ) -> tables.Printable:
@@ -128,7 +140,7 @@ def counts(
         name,
         "Patients at risk at each month, and events and censorings by its end",
         rows="Month",
-        note="Counted directly from the rows. How many events there are, and of which kind, is not printed.",
+        note="Counted directly from the rows of one cohort of many.",
         under={arm_name(reconstruction.trial, arm): [f"{c}.{arm}" for c in COUNTS] for arm in by_arm},
         headings={f"{c}.{arm}": heading for arm in by_arm for c, heading in COUNTS.items()},
     )
@@ -206,7 +218,7 @@ def _at_a_cutoff(reconstruction: Reconstruction, analysis: Analysis) -> Iterator
     yield "Standard error of its logarithm", as_printed(analysis.hazard_ratio.se, 4)
     for what, found in (("Median survival", analysis.medians), ("Median follow-up", analysis.followup)):
         for arm in reversed(analysis.arms):
-            yield f"{what}, {arm_name(reconstruction.trial, arm)}", months(found[arm].median)
+            yield f"{what}: {arm_name(reconstruction.trial, arm)}", months(found[arm].median)
 
 
 def by_late_deaths(
