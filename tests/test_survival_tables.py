@@ -47,7 +47,7 @@ def test_every_table_says_whose_patients_it_shows(vision, analysis, kinds):
         made.results({"test": analysis.log_rank}, "a", "Test"),
         made.ratios({"Cox": analysis.hazard_ratio}, "b", "Ratio"),
         made.medians(vision, analysis.medians, "c", "Medians"),
-        made.counts(vision, analysis, [0, 12], "d"),
+        made.counts(analysis, [0, 12], "d"),
         made.endings(vision.rows("OS", "all_randomized"), "e"),
         made.agreement(vision, efficacy.agreement(["os.hr"]), "f"),
         made.restricted_means(efficacy.mean_gain(vision, "OS", "all_randomized"), vision, "g"),
@@ -86,8 +86,15 @@ def test_a_limit_that_is_not_reached_is_called_so(vision):
     assert line(table, "177Lu").endswith("0.5 to not reached")
 
 
+def test_numbers_stand_on_the_right_and_words_on_the_left():
+    frame = pd.DataFrame({"n": [1, 12], "p": ["<0.001", "0.2"], "rule": ["2 strata", "unstratified"]})
+    html = made.table(frame, "some", "Some").html
+    sides = re.findall(r"<td class=\"gt_row gt_(\w+)\"", html)
+    assert sides[:3] == ["right", "right", "left"]
+
+
 def test_counts_are_those_of_the_rows(vision, analysis):
-    table = made.counts(vision, analysis, [0, 12], "counts")
+    table = made.counts(analysis, [0, 12], "counts")
     rows = vision.rows("OS", "all_randomized").merge(vision.shown.adsl[["USUBJID", "TRT01PN"]], on="USUBJID")
     mine = rows[rows["TRT01PN"] == 1]
     year = 12 * DAYS_PER_MONTH

@@ -310,13 +310,13 @@ def gains(
     table = efficacy.gains(reconstruction, paramcd, population, shares)
     event = "died" if _is_death(reconstruction.trial, paramcd) else "had the event"
     labels = [
-        f"{percent(row.share)} have {event}: month {_month(row.arm1)} instead of {_month(row.arm0)}"
+        f"{percent(row.share)}: month {_month(row.arm1)} instead of {_month(row.arm0)}"
         for row in table.itertuples()
     ]
     highest = table["high"].where(np.isfinite(table["high"])).max()
     scale = Scale("Months gained (half-month steps)", tuple(range(0, 2 * math.ceil(highest / 2) + 1, 2)), 0.0)
     words = (
-        "How many months later the same share of patients has had the event with "
+        f"How many months later the same share of patients has {event} with "
         f"{arm_name(reconstruction.trial, reconstruction.arms[1])}, in "
         f"{reconstruction.population_in_words(population)}; read on a grid of half months."
     )

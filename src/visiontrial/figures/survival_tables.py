@@ -18,7 +18,7 @@ from visiontrial import efficacy, survival, tables
 from visiontrial.cohort.quantities import reconstruction_range
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 from visiontrial.efficacy import Analysis, Reconstruction
-from visiontrial.figures.survival import COUNTS, NOTICE, arm_name, level, months
+from visiontrial.figures.survival import COUNTS, NOTICE, SHORT_NAMES, arm_name, level, months
 from visiontrial.printed import as_printed
 
 DISPLAYED = "the displayed cohort"
@@ -28,6 +28,7 @@ ALPHA = 0.05
 EVERY_DEATH = "count"
 """Name of the rule by which a death counts as the first event however long after the last scan."""
 
+_NUMBER = r"[<-]?\d"
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -75,8 +76,9 @@ def table(
     headings  of columns whose names are not to be read
     """
     named = frame.map(lambda cell: readable(str(cell))).rename(index=str).rename_axis("row").reset_index()
-    columns = list(named.columns[1:])
-    made = gt.GT(named, rowname_col="row").tab_stubhead(rows).cols_align("left", columns)
+    numbers = [c for c in named.columns[1:] if named[c].str.match(_NUMBER).all()]
+    made = gt.GT(named, rowname_col="row").tab_stubhead(rows).cols_align("left")
+    made = made.cols_align("right", numbers) if numbers else made
     for heading, spanned in (under or {}).items():
         made = made.tab_spanner(heading, list(spanned))
     made = made.cols_label(**headings) if headings else made
@@ -84,11 +86,13 @@ def table(
     return tables.printable(made, name, captioned(what, of))
 
 
-def results(found: Mapping[str, survival.Statistic], name: str, what: str) -> tables.Printable:
-    """Results of the displayed cohort with the rule of each beside it, one line per result."""
+def results(
+    found: Mapping[str, survival.Statistic], name: str, what: str, of: str = DISPLAYED
+) -> tables.Printable:
+    """Results with the rule of each beside it, one line per result."""
     lines = {label: (result.finding, result.rule) for label, result in found.items()}
     frame = pd.DataFrame.from_dict(lines, orient="index", columns=["Result", "Rule"])
-    return table(frame, name, what, rows="Analysis")
+    return table(frame, name, what, of, rows="Analysis")
 
 
 def ratios(found: Mapping[str, survival.HazardRatio], name: str, what: str) -> tables.Printable:
@@ -126,9 +130,7 @@ def _sentence(rule: str) -> str:
     return f"{rule[0].upper()}{rule[1:]}."
 
 
-def counts(
-    reconstruction: Reconstruction, analysis: Analysis, at: Sequence[float], name: str
-) -> tables.Printable:
+def counts(analysis: Analysis, at: Sequence[float], name: str) -> tables.Printable:
     """At risk, events and censorings of the displayed cohort at some months, counted directly."""
     days = [month * DAYS_PER_MONTH for month in at]
     by_arm = {arm: survival.counted(analysis.of_arm(arm), days) for arm in reversed(analysis.arms)}
@@ -141,7 +143,7 @@ def counts(
         "Patients at risk at each month, and events and censorings by its end",
         rows="Month",
         note="Counted directly from the rows of one cohort of many.",
-        under={arm_name(reconstruction.trial, arm): [f"{c}.{arm}" for c in COUNTS] for arm in by_arm},
+        under={SHORT_NAMES.get(arm, (arm,))[0]: [f"{c}.{arm}" for c in COUNTS] for arm in by_arm},
         headings={f"{c}.{arm}": heading for arm in by_arm for c, heading in COUNTS.items()},
     )
 
