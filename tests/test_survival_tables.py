@@ -67,8 +67,8 @@ def test_every_table_says_whose_patients_it_shows(vision, analysis, kinds):
 
 
 def test_powers_of_ten_as_they_are_written_by_hand():
-    assert made.readable("P = 5.2e-11 (3e+07)") == "P = 5.2 × 10⁻¹¹ (3 × 10⁷)"
-    assert made.readable("the event of 1e9 and 0.05") == "the event of 1 × 10⁹ and 0.05"
+    assert made.readable("P = 5.2e-11 (3e+07)") == "P = 5.2\xa0×\xa010⁻¹¹ (3\xa0×\xa010⁷)"
+    assert made.readable("the event of 1e9 and 0.05") == "the event of 1\xa0×\xa010⁹ and 0.05"
     assert made.readable("some words, none changed") == "some words, none changed"
 
 

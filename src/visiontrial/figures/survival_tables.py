@@ -49,7 +49,9 @@ def readable(text: str) -> str:
     """Powers of ten as they are written by hand: `P = 5.2e-11` becomes `P = 5.2 × 10⁻¹¹`."""
     return re.sub(
         r"(\d)e([+-]?)0*(\d+)",
-        lambda found: f"{found[1]} × 10{(found[2].strip('+') + found[3]).translate(_SUPERSCRIPT)}",
+        lambda found: (
+            f"{found[1]}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{(found[2].strip('+') + found[3]).translate(_SUPERSCRIPT)}"
+        ),
         text,
     )
 
