@@ -46,14 +46,13 @@ def every_cohort(reconstruction: Reconstruction) -> str:
 
 
 def readable(text: str) -> str:
-    """Powers of ten as they are written by hand: `P = 5.2e-11` becomes `P = 5.2 × 10⁻¹¹`."""
-    return re.sub(
-        r"(\d)e([+-]?)0*(\d+)",
-        lambda found: (
-            f"{found[1]}\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{(found[2].strip('+') + found[3]).translate(_SUPERSCRIPT)}"
-        ),
-        text,
-    )
+    """Powers of ten as they are written by hand: `P = 5.2e-11` becomes `P = 5.2 × 10⁻¹¹`, on one line."""
+    return re.sub(r"(?<=\d)e([+-]?)0*(\d+)", _power_of_ten, text)
+
+
+def _power_of_ten(found: re.Match[str]) -> str:
+    exponent = f"{found[1].strip('+')}{found[2]}".translate(_SUPERSCRIPT)
+    return f"\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}10{exponent}"
 
 
 def table(
