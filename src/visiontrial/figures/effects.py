@@ -299,7 +299,7 @@ def _ranges_in_words(rows: pd.DataFrame, scale: Scale, words: str, references: M
         if "sampling_low" in rows:
             text += f", confidence interval {_span(row.sampling_low, row.sampling_high, scale)}"
         sentences.append(f"{text}.")
-    sentences += [f"Dashed line, {name}: {value:g}." for name, value in references.items()]
+    sentences += [f"Dashed line, {name}: {_number(value, scale)}." for name, value in references.items()]
     return " ".join(sentences)
 
 
