@@ -70,4 +70,4 @@ def test_the_table_gives_ranges_and_says_whose(first):
     share = reconstruction_range(100 * deaths["deaths"] / deaths.sum(axis=1))
     line = next(line for line in text.splitlines() if line.startswith("Deaths among"))
     assert f"{as_printed(share.low, 0)} to {as_printed(share.high, 0)}" in line
-    assert f"Reconstructed patients: where 95% of {reconstruction.cohorts} cohorts lie" in text
+    assert f"Reconstructed patients, not the trial's data: all {reconstruction.cohorts} cohorts" in text

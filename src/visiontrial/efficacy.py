@@ -21,14 +21,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise
+from typing import get_args
 
 import numpy as np
 import pandas as pd
 from statsmodels.stats.rates import confint_poisson_2indep
 
 from visiontrial import fitted, paths, published, survival
-from visiontrial.cohort import derived, displayed, reader
-from visiontrial.cohort.quantities import ReconstructionRange, reconstruction_range
+from visiontrial.cohort import derived, displayed, reader, store
+from visiontrial.cohort.quantities import ReconstructionRange, horizon, reconstruction_range
 from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
 from visiontrial.cohort.verify import Analyses, in_population
 from visiontrial.printed import as_printed, parse, prints_as
@@ -241,6 +242,25 @@ def _finer(value: float, characters: str) -> str:
     return f"{value:.1e}" if target.sign else as_printed(value, target.decimals + 2)
 
 
+def limits_by_transform(
+    reconstruction: Reconstruction, paramcd: str, population: str, level: float = DEFAULT.level
+) -> pd.DataFrame:
+    """Limits of the displayed cohort's medians by each transform of the Kaplan-Meier interval, in months.
+
+    One row per transform (the index, `transform`), two levels of columns: `arm`, then `low` and `high`.
+    """
+    columns = {}
+    for interval in get_args(survival.Interval):
+        found = reconstruction.analysis(paramcd, population, Rules(level, interval)).medians
+        columns[interval] = {
+            (arm, end): getattr(median, end) / DAYS_PER_MONTH
+            for arm, median in reversed(found.items())
+            for end in ("low", "high")
+        }
+    frame = pd.DataFrame.from_dict(columns, orient="index").rename_axis("transform")
+    return frame.set_axis(pd.MultiIndex.from_tuples(frame.columns, names=["arm", "end"]), axis=1)
+
+
 # --- what the printed numbers leave open -----------------------------------------------------------
 
 
@@ -365,10 +385,52 @@ def _area(at_risk: pd.DataFrame, start: float, end: float) -> pd.Series:
     return pd.Series(np.trapezoid(inside, inside.index, axis=0), index=at_risk.columns)
 
 
+@dataclass(frozen=True)
+class MeanGain:
+    """A difference of restricted means, arm 1 minus arm 0 in months, by its two uncertainties.
+
+    `low`, `high`: reconstruction range. `half`: half of a confidence interval of the displayed cohort
+    at `level`, which is sampling. The displayed cohort's own value is left out: nothing prints it.
+    """
+
+    low: float
+    high: float
+    half: float
+    months: float
+    level: float
+    rule: str
+
+
+def mean_gain(
+    reconstruction: Reconstruction, paramcd: str, population: str, level: float = DEFAULT.level
+) -> MeanGain:
+    """Difference of the arms' restricted means at the horizon that all patients could reach.
+
+    See `cohort.quantities.horizon` for the horizon and `survival.restricted_means` for the interval.
+    """
+    until = horizon(reconstruction.trial, population)
+    data = reconstruction.analysis(paramcd, population).data
+    sampled = survival.restricted_means(data, until * DAYS_PER_MONTH, level=level)
+    half = (sampled.high - sampled.low) / 2 / DAYS_PER_MONTH
+    over = reconstruction.range_of(f"{paramcd}.{population}.rmst_difference")
+    return MeanGain(over.low, over.high, half, until, level, sampled.rule)
+
+
 def total_events(reconstruction: Reconstruction, paramcd: str, population: str) -> pd.Series:
     """Events of both arms together in each cohort."""
     names = [f"{paramcd}.{population}.events.{arm}" for arm in reconstruction.arms]
     return reconstruction.derived.quantities[names].sum(axis=1).astype(int)
+
+
+def events_of_last_month(reconstruction: Reconstruction, paramcd: str) -> pd.Series:
+    """Events of all patients in the last month before the data cutoff, in each cohort.
+
+    Raises `StoreError` when a stored file is missing or altered.
+    """
+    rows = store.read(reconstruction.shown.manifest["ensemble"]).adtte
+    day = pd.Timestamp(reconstruction.trial.cutoff) - pd.Timedelta(days=round(DAYS_PER_MONTH))
+    late = (rows["PARAMCD"] == paramcd) & (rows["CNSR"] == 0) & (rows["ADT"] > day)
+    return late.groupby(rows["member"]).sum()
 
 
 # --- significance ----------------------------------------------------------------------------------

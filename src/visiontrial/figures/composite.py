@@ -8,9 +8,9 @@ import great_tables as gt
 import pandas as pd
 
 from visiontrial import efficacy, tables
-from visiontrial.cohort.quantities import landmarks, reconstruction_range
+from visiontrial.cohort.quantities import landmarks
 from visiontrial.figures.safety import ARM_HEADINGS
-from visiontrial.printed import as_printed
+from visiontrial.figures.survival_tables import captioned, every_cohort, span
 
 
 def ranges_table(
@@ -25,11 +25,11 @@ def ranges_table(
         .cols_label(**ARM_HEADINGS)
         .cols_align("right", arms)
         .tab_source_note(
-            f"Reconstructed patients: where 95% of {reconstruction.cohorts} cohorts lie that all agree with "
-            "the paper. No sampling error; no confidence intervals."
+            "Reconstruction range: where 95% of the cohorts lie. No sampling error; no confidence intervals."
         )
     )
-    return tables.printable(made, f"ranges-{paramcd.lower()}", "What the printed numbers leave open")
+    caption = captioned("What the printed numbers leave open", every_cohort(reconstruction))
+    return tables.printable(made, f"ranges-{paramcd.lower()}", caption)
 
 
 def _rows(
@@ -62,10 +62,8 @@ def _row(label: str, arms, values: Callable[[str], pd.Series], decimals: int) ->
 def _range(values: pd.Series, decimals: int) -> str:
     if values.isna().mean() > MOSTLY:
         return "not defined"
-    found = reconstruction_range(values)
-    low, high = (as_printed(v, decimals) for v in (found.low, found.high))
-    missing = f"\nin {found.members} cohorts" if found.undefined else ""
-    return f"{low} to {high}{missing}"
+    missing = f"\nin {values.notna().sum()} cohorts" if values.isna().any() else ""
+    return f"{span(values, decimals)}{missing}"
 
 
 MOSTLY = 0.5

@@ -299,7 +299,7 @@ def _ranges_in_words(rows: pd.DataFrame, scale: Scale, words: str, references: M
         if "sampling_low" in rows:
             text += f", confidence interval {_span(row.sampling_low, row.sampling_high, scale)}"
         sentences.append(f"{text}.")
-    sentences += [f"Dashed line, {name}: {value:g}." for name, value in references.items()]
+    sentences += [f"Dashed line, {name}: {_number(value, scale)}." for name, value in references.items()]
     return " ".join(sentences)
 
 
@@ -310,13 +310,13 @@ def gains(
     table = efficacy.gains(reconstruction, paramcd, population, shares)
     event = "died" if _is_death(reconstruction.trial, paramcd) else "had the event"
     labels = [
-        f"{percent(row.share)} have {event}: month {_month(row.arm1)} instead of {_month(row.arm0)}"
+        f"{percent(row.share)}: month {_month(row.arm1)} instead of {_month(row.arm0)}"
         for row in table.itertuples()
     ]
     highest = table["high"].where(np.isfinite(table["high"])).max()
     scale = Scale("Months gained (half-month steps)", tuple(range(0, 2 * math.ceil(highest / 2) + 1, 2)), 0.0)
     words = (
-        "How many months later the same share of patients has had the event with "
+        f"How many months later the same share of patients has {event} with "
         f"{arm_name(reconstruction.trial, reconstruction.arms[1])}, in "
         f"{reconstruction.population_in_words(population)}; read on a grid of half months."
     )
@@ -449,5 +449,7 @@ def _totals_in_words(totals: pd.Series, references: Mapping[str, float], words: 
     ]
     for label, at in references.items():
         fewer = int((totals < at).sum())
-        sentences.append(f"{label}, {at:g}: {fewer} of {len(totals)} cohorts have fewer.")
+        sentences.append(
+            f"{label[0].upper()}{label[1:]}, {at:g}: {fewer} of {len(totals)} cohorts have fewer."
+        )
     return " ".join(sentences)

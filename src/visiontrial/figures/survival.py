@@ -47,9 +47,13 @@ COUNTS = {"at_risk": "At risk", "events": "Events", "censored": "Censored"}
 # --- numbers in words ----------------------------------------------------------------------------
 
 
-def months(days: float, decimals: int = 1) -> str:
-    """Days as months, or `not reached`."""
-    return "not reached" if math.isinf(days) else as_printed(float(days) / DAYS_PER_MONTH, decimals)
+def months(days: float) -> str:
+    """Days as months with one decimal, or `not reached`."""
+    return _tenths(float(days) / DAYS_PER_MONTH)
+
+
+def _tenths(value: float) -> str:
+    return "not reached" if math.isinf(value) else as_printed(value, 1)
 
 
 def p_value(value: float) -> str:
@@ -153,10 +157,6 @@ def _unprinted(reconstruction: Reconstruction, paramcd: str, population: str) ->
             found = efficacy.median_range(reconstruction, paramcd, population, arm)
             words[arm] = f"not printed, {_tenths(found.low)} to {_tenths(found.high)} months over the cohorts"
     return words
-
-
-def _tenths(value: float) -> str:
-    return "not reached" if math.isinf(value) else as_printed(value, 1)
 
 
 def event_free(trial: Trial, paramcd: str) -> str:
