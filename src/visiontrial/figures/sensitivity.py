@@ -123,7 +123,7 @@ _TICKS = [0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3]
 
 def _forest(rows: pd.DataFrame, analysis: Analysis, *, wide: bool) -> alt.VConcatChart:
     low = min(rows["outer_low"].min() / 1.08, 0.45)
-    high = max(rows["outer_high"].max() * 1.08, 1.1)
+    high = max(rows["outer_high"].max() * 1.08, 1.7)  # room for the shares on a phone
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
     panels = []
     groups = list(dict.fromkeys(rows["group"]))
@@ -189,7 +189,7 @@ _BARS = {_RANGE: ("lu", 9), _LIMITS: ("muted", 2)}
 
 
 def _bar(base: alt.Chart, ends: tuple[str, str], kind: str, position, below: int) -> alt.Chart:
-    key = alt.Legend(title=None, orient="top", columns=1, symbolType="stroke", offset=4)
+    key = alt.Legend(title=None, orient="top", columns=1, symbolType="stroke", offset=10)
     colours = alt.Scale(domain=list(_BARS), range=[render.PALETTE[colour] for colour, _ in _BARS.values()])
     widths = alt.Scale(domain=list(_BARS), range=[width for _, width in _BARS.values()])
     return (
@@ -490,7 +490,9 @@ def _spread(table: pd.DataFrame, labels: Mapping[str, str], width: int) -> alt.V
                 tooltip=[alt.Tooltip("words:N", title="Spread"), alt.Tooltip("text:N", title="Central 95%")],
             )
             .properties(
-                width=width, height=20 * len(rows), title=alt.TitleParams(label, fontSize=13, offset=4)
+                width=width,
+                height=20 * len(rows),
+                title=alt.TitleParams(label, fontSize=13, frame="group", offset=4),
             )
         )
     return alt.vconcat(*panels, spacing=10).properties(padding=2, title=_notice())
