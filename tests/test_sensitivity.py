@@ -693,7 +693,7 @@ def test_a_member_is_computed_again(stored, trial, name):
     tips = stored.tips.query("analysis == @name and member == @number").iloc[0]
     assert all(np.float32(found[d]) == np.float32(tips[d]) for d in tipping.DIRECTIONS)
     lost = stored.lines.query("analysis == @name and member == @number")["factor_control"].to_numpy()
-    assert (tipping.line(grid, analysis.alpha).astype(np.float32) == lost).all()
+    assert (tipping.line(grid, analysis.alpha) == lost).all()
 
 
 @pytest.fixture

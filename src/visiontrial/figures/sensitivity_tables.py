@@ -11,13 +11,14 @@ import pandas as pd
 
 from visiontrial import published, tables
 from visiontrial.cohort.quantities import reconstruction_range
+from visiontrial.figures.survival import NOTICE
 from visiontrial.printed import as_printed
 from visiontrial.sensitivity import pooling, scenarios, tipping
 from visiontrial.sensitivity.dropout import REASONS, REASONS_IN_WORDS
 from visiontrial.sensitivity.precomputed import Stored
 from visiontrial.sensitivity.scenarios import ANALYSES, Analysis
 
-SYNTHETIC = "Reconstructed patients, not data of the trial."
+SYNTHETIC = f"{NOTICE}."
 ARM_NAMES = {"lu": "177Lu-PSMA-617", "control": "Standard care alone"}
 
 
@@ -73,6 +74,33 @@ def range_text(low: float, high: float, text=ratio) -> str:
 def whole(value: float) -> str:
     """A number of patients, rounded."""
     return as_printed(float(value), 0)
+
+
+# --- rules for late deaths ------------------------------------------------------------------------------
+
+
+def parts(stored: Stored, analysis: Analysis) -> dict[str, pd.Index]:
+    """The members by the rule for late deaths that they follow, by its words; all where it does not matter.
+
+    The rule decides which deaths are events of progression-free survival; overall survival counts them all.
+    """
+    rules = stored.rules.set_index("member")["rule"]
+    if analysis.paramcd == "OS":
+        return {"": rules.index}
+    return {rule_words(rule): members.index for rule, members in rules.groupby(rules)}
+
+
+def rule_words(rule: str) -> str:
+    """A rule for late deaths in a few words: `every death counts`, `only within 168 days`."""
+    return "every death counts" if rule == "count" else f"only {rule}"
+
+
+RULES_NOTE = "Every death counts, or only soon after the last scan: the paper does not say which rule held."
+
+
+def part_label(words: str, members: pd.Index) -> str:
+    """A part of the ensemble with its size: `Every death counts (174 cohorts)`."""
+    return f"{words[0].upper()}{words[1:]} ({len(members)} cohorts)" if words else f"{len(members)} cohorts"
 
 
 # --- tables -------------------------------------------------------------------------------------------
@@ -150,7 +178,7 @@ def live_table(
 
 
 def tips_table(stored: Stored) -> tables.Printable:
-    """How strong a departure loses significance, by analysis and direction, over the cohorts."""
+    """How strong a departure loses significance, by analysis, rule for late deaths and direction."""
     words = {
         "lu": "177Lu dropouts: hazard ×",
         "control": "control dropouts: hazard ÷",
@@ -159,29 +187,37 @@ def tips_table(stored: Stored) -> tables.Printable:
     largest = stored.manifest["factors"][-1]
     rows = []
     for name in stored.tips["analysis"].unique():
-        mine = stored.tips[stored.tips["analysis"] == name]
-        for direction, label in words.items():
-            values = mine[direction].to_numpy()
-            found = reconstruction_range(values)
-            rows.append(
-                {
-                    "group": ANALYSES[name].label,
-                    "label": label,
-                    "factor": range_text(found.low, found.high, factor_or_beyond),
-                    "kept": percent(float(np.isinf(values).mean())),
-                }
-            )
+        analysis = ANALYSES[name]
+        for part, members in parts(stored, analysis).items():
+            chosen = (stored.tips["analysis"] == name) & stored.tips["member"].isin(members)
+            group = f"{analysis.label}. {part_label(part, members)}"
+            rows += [
+                {"group": group, "label": label, **_tip_cells(stored.tips[chosen], direction)}
+                for direction, label in words.items()
+            ]
     made = (
         gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
         .tab_stubhead("Departure")
-        .cols_label(factor="Significance lost at", kept="Never lost,\nshare of cohorts")
-        .cols_align("right", ["factor", "kept"])
+        .cols_label(factor="Significance lost at", error="MC error", kept="Never lost,\nshare of cohorts")
+        .cols_align("right", ["factor", "error", "kept"])
         .tab_source_note(
             f"{SYNTHETIC} Factor at which the upper confidence limit at the trial's level reaches 1: "
-            f"{_over(stored)}. Never lost: not up to a factor of {largest:g}."
+            f"reconstruction range. MC error: by how much of itself the factor of a cohort would change with "
+            f"other draws of the {stored.manifest['imputations']} imputations (standard error by jackknife, "
+            f"middle of the cohorts). Never lost: not up to a factor of {largest:g}. {RULES_NOTE}"
         )
     )
     return tables.printable(made, "tipping-factors", "How far the dropouts would have to depart")
+
+
+def _tip_cells(tips: pd.DataFrame, direction: str) -> dict[str, str]:
+    values, errors = tips[direction].to_numpy(), tips[f"{direction}_error"].dropna()
+    found = reconstruction_range(values)
+    return {
+        "factor": range_text(found.low, found.high, factor_or_beyond),
+        "error": f"{as_printed(100 * float(errors.median()), 0)}%" if len(errors) else "–",
+        "kept": percent(float(np.isinf(values).mean())),
+    }
 
 
 def reason_table(stored: Stored, names: Iterable[str]) -> tables.Printable:
