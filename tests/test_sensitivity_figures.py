@@ -129,7 +129,9 @@ def test_both_rules_are_shown_and_the_shares_of_all_lie_between(stored, charts):
         assert words.part_label(label, members) in words.tips_table(stored).text
     by_rule = stored.shares.query("analysis == 'pfs' and factor_lu == 2 and factor_control == 0.5")
     (chosen,) = [c for c in data_of(charts["map"], "factors") if (c["lu"], c["control"]) == (2.0, 0.5)]
-    assert " and ".join(words.percent(s) for s in by_rule["significant"]) in chosen["test"]
+    expected = by_rule.set_index("rule")["significant"].sort_index()  # in the order of the parts
+    assert " and ".join(map(words.percent, expected)) in chosen["test"]
+    assert [words.rule_words(rule) for rule in expected.index] == list(parts)
 
 
 def test_overall_survival_is_not_parted(stored):

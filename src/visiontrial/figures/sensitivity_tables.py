@@ -132,7 +132,7 @@ def reasons_table(stored: Stored) -> tables.Printable:
 
 
 def _over(stored: Stored) -> str:
-    return f"reconstruction range over {stored.manifest['members']} cohorts"
+    return f"reconstruction range over {stored.manifest['members']} cohorts, both rules for late deaths"
 
 
 def _count_range(values: pd.Series) -> str:
@@ -238,7 +238,7 @@ def reason_table(stored: Stored, names: Iterable[str]) -> tables.Printable:
         .cols_label(**{name: ANALYSES[name].label for name in names})
         .cols_align("right", list(names))
         .tab_source_note(
-            f"{SYNTHETIC} Hazard ratio, reconstruction range. The hazard of the dropouts of one reason is "
+            f"{SYNTHETIC} Hazard ratio, {_over(stored)}. The hazard of the dropouts of one reason is "
             f"multiplied by {factor_text(scenarios.BY_REASON)} in the arm with 177Lu-PSMA-617 and by "
             f"{factor_text(1 / scenarios.BY_REASON)} in the control arm; all others fare as those observed."
         )
@@ -280,41 +280,32 @@ def coverage_table(stored: Stored) -> tables.Printable:
 
 
 def all_randomized_table(stored: Stored) -> tables.Printable:
-    """Imaging-based PFS in all randomized patients beside the analysis set as printed."""
-    found = {
-        c: reconstruction_range(stored.all_randomized[c])
-        for c in stored.all_randomized.columns.drop("member")
-    }
+    """Imaging-based PFS in all randomized patients beside the analysis set as printed, in all and by rule."""
+    table = stored.all_randomized.set_index("member")
+    parted = {"all cohorts": table.index, **parts(stored, ANALYSES["pfs-all"])}
     lines = {
         "Hazard ratio": ("pfs.hr", "ratio", ratio),
         "Lower limit": ("pfs.ci-low", "low", ratio),
         "Upper limit": ("pfs.ci-high", "high", ratio),
-        "Median, 177Lu-PSMA-617, months": ("pfs.median.lu", "median_lu", lambda v: as_printed(float(v), 1)),
-        "Median, standard care alone, months": (
-            "pfs.median.control",
-            "median_control",
-            lambda v: as_printed(float(v), 1),
-        ),
+        "Median, 177Lu-PSMA-617, months": ("pfs.median.lu", "median_lu", months_text),
+        "Median, standard care alone, months": ("pfs.median.control", "median_control", months_text),
     }
-    rows = [
-        {
-            "label": label,
-            "printed": published.printed(claim),
-            "ours": range_text(found[c].low, found[c].high, text),
-        }
-        for label, (claim, c, text) in lines.items()
-    ]
+    rows = []
+    for label, (claim, column, text) in lines.items():
+        row = {"label": label, "printed": published.printed(claim)}
+        for part, members in parted.items():
+            found = reconstruction_range(table.loc[members, column])
+            row[part] = range_text(found.low, found.high, text)
+        rows.append(row)
     level = 100 * ANALYSES["pfs-all"].level
+    headings = {part: f"Ours, all {published.printed('os.n')},\n{part}" for part in parted}
     made = (
         gt.GT(pd.DataFrame(rows), rowname_col="label")
-        .cols_label(
-            printed=f"Printed,\nthe {published.printed('pfs.n')}",
-            ours=f"Ours,\nall {published.printed('os.n')}",
-        )
-        .cols_align("right", ["printed", "ours"])
+        .cols_label(printed=f"Printed,\nthe {published.printed('pfs.n')}", **headings)
+        .cols_align("right", ["printed", *parted])
         .tab_source_note(
-            f"{SYNTHETIC} Ours: {_over(stored)}; nothing printed holds the progression of the earlier "
-            f"patients. Limits at {level:g}%."
+            f"{SYNTHETIC} Ours: {_over(stored)}, and by rule; nothing printed holds the progression of the "
+            f"earlier patients. Limits at {level:g}%. {RULES_NOTE}"
         )
     )
     return tables.printable(made, "pfs-all-randomized", "Imaging-based PFS in all randomized patients")
