@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from visiontrial import efficacy, published, survival
 from visiontrial.cohort.derived import Derived
+from visiontrial.cohort.quantities import reconstruction_range
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 from visiontrial.efficacy import EfficacyError, Reconstruction, Rules
 from visiontrial.printed import as_printed
+from visiontrial.sensitivity import precomputed
 
 PAIRS = [("OS", "all_randomized"), ("OS", "pfs_set"), ("PFS", "pfs_set")]
 
@@ -220,11 +222,17 @@ def test_patient_months_of_the_grid_are_those_of_the_rows(vision):
         assert row.ratio == pytest.approx(rates[1] / rates[0], rel=5e-3)
 
 
-def test_the_range_of_an_unprinted_median_is_read_on_the_grid(vision):
-    printed = efficacy.median_range(vision, "OS", "all_randomized", "lu")
-    assert printed.low == printed.high == 15.5  # 15.3 is reached at the next half month, in every cohort
-    unprinted = efficacy.median_range(vision, "OS", "pfs_set", "lu")
-    assert unprinted.low < unprinted.high
+def test_medians_of_all_cohorts_are_exact(vision):
+    """Those of every arm equal what the sensitivity chapter has stored of every cohort."""
+    unprinted = efficacy.medians(vision, "PFS", "all_randomized")
+    elsewhere = precomputed.read().all_randomized.set_index("member")
+    for arm in vision.arms:
+        displayed = vision.analysis("PFS", "all_randomized").medians[arm].median / DAYS_PER_MONTH
+        assert unprinted.loc[vision.shown.member, arm] == pytest.approx(displayed)
+        assert unprinted[arm].to_numpy() == pytest.approx(elsewhere[f"median_{arm}"].to_numpy(), rel=1e-6)
+        found = efficacy.median_range(vision, "PFS", "all_randomized", arm)
+        expected = reconstruction_range(elsewhere[f"median_{arm}"])
+        assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
 
 
 def test_total_events_are_those_of_both_arms(vision):

@@ -123,6 +123,12 @@ def test_odds_table_names_estimators_and_bears_the_empty_cell():
     assert lines_of(text, "Cross product, Wald")[1].split()[-2:] == ["∞", "–"]
 
 
+def test_added_table_shows_each_addition():
+    text = figures.added_table({0.5: 13.0, 1: 6.3}).text
+    assert lines_of(text, "0.5")[0].split()[-1] == figures.odds_text(13.0)
+    assert lines_of(text, "1")[0].split()[-1] == figures.odds_text(6.3)
+
+
 def test_tests_table_says_what_is_ours():
     table = figures.tests_table(response.comparisons(LEVEL))
     assert lines_of(table.text, "Complete response")[0].split()[-3:] == ["0.0080", "0.0053", "–"]

@@ -18,7 +18,7 @@ from scipy import stats
 from statsmodels.duration.hazard_regression import PHReg
 
 from visiontrial import paths, published, survival
-from visiontrial.cohort import displayed, kernel, reader, store
+from visiontrial.cohort import displayed, kernel, reader, store, verify
 from visiontrial.printed import prints_as
 from visiontrial.sensitivity import (
     bounds,
@@ -54,10 +54,7 @@ def shown():
 
 @pytest.fixture(scope="module")
 def rows_of(trial, shown):
-    return {
-        name: dropout.rows(trial, shown.adsl, shown.adtte, a.paramcd, a.population)
-        for name, a in ANALYSES.items()
-    }
+    return {name: a.rows(trial, shown.adsl, shown.adtte) for name, a in ANALYSES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +86,7 @@ def test_everybody_has_an_event_or_a_reason_or_reached_the_cutoff(rows_of, shown
     for name, rows in rows_of.items():
         paramcd = ANALYSES[name].paramcd
         times = shown.adtte[shown.adtte["PARAMCD"] == paramcd].set_index("USUBJID")
-        if ANALYSES[name].population == "all_randomized":
+        if ANALYSES[name].population == "all_randomized" and not ANALYSES[name].forgets:
             administrative = times["EVNTDESC"].str.startswith("Alive").sum()
             assert rows.data.event.sum() + len(rows.dropouts) + administrative == len(rows.data)
         assert not rows.data.event[rows.dropouts].any()
@@ -101,6 +98,40 @@ def test_without_vital_status_are_those_who_left_and_whose_status_was_not_learne
     unknown = ~left["EVNTDESC"].str.startswith("Alive")
     assert len(rows_of["os"].dropouts) == unknown.sum()
     assert scenarios.dropouts_by_reason(rows_of["os"]).sum() == unknown.sum()
+
+
+def test_forgetting_leaves_what_figure_1_counts(trial, shown, rows_of):
+    """Deaths are those that Figure 1 gives as the reason for leaving; all others who left are dropouts."""
+    rows = rows_of["os-left"]
+    reasons = ("consent-withdrawn", "lost", "investigator")
+    for arm, name in ((CONTROL, "control"), (LU, "lu")):
+        stem = f"fig1.{name}.discontinued-trial"
+        mine = rows.data.arm == arm
+        assert rows.data.event[mine].sum() == published.value(f"{stem}.died.all")
+        claims = [f"{stem}.{reason}.all" for reason in reasons if (name, reason) != ("lu", "investigator")]
+        assert (rows.dropout_arm == arm).sum() == sum(published.value(claim) for claim in claims)
+    assert not rows.dies[rows.dropouts].any()
+    # Nobody is followed after the day he left, and of those who stayed nothing is changed.
+    left = shown.adsl["EOSSTT"].isin([s.label for s in trial.end_states if s.kind == "left"])
+    days = (shown.adsl["EOSDT"] - shown.adsl["RANDDT"]).dt.days + 1
+    assert (rows.data.days[left] == days[left]).all()
+    assert (rows.data.days[~left] == rows_of["os"].data.days[~left]).all()
+
+
+def test_a_cohort_with_nothing_learned_breaks_no_rule(trial, shown):
+    assert verify.structure(trial, *dropout.forgotten(trial, shown.adsl, shown.adtte)) == []
+
+
+def test_forgetting_takes_nothing_back_from_those_who_stayed(trial, shown):
+    _, adtte = dropout.forgotten(trial, shown.adsl, shown.adtte)
+    changed = adtte.ne(shown.adtte).any(axis=1)
+    left = shown.adsl.loc[
+        shown.adsl["EOSSTT"].isin(["Withdrew consent", "Lost to follow-up", "Withdrawn by investigator"]),
+        "USUBJID",
+    ]
+    assert changed.any()
+    assert adtte.loc[changed, "USUBJID"].isin(left).all()
+    assert (adtte["AVAL"] <= shown.adtte["AVAL"]).all()
 
 
 def test_an_unknown_reason_is_not_guessed(trial, shown):
@@ -422,6 +453,34 @@ def test_pooling_equals_mice():
     assert pooled.increase == pytest.approx(0.125519287834, rel=1e-11)
 
 
+def test_pooling_equals_a_manual_s_worked_example():
+    # Arbuckle, Amos 21 User's Guide (IBM), example 31: ten imputations with mean 1.172, U 0.0233 and B
+    # 0.0085 give T 0.0326, its root 0.1807, the ratio 6.49 and 109 degrees of freedom.
+    pooled = pooling.Pooled(np.float64(1.172), np.float64(0.0233), np.float64(0.0085), 10)
+    assert pooled.total == pytest.approx(0.0326, abs=0.0001)
+    assert math.sqrt(pooled.total) == pytest.approx(0.1807, abs=0.00005)
+    assert pooled.log_ratio / math.sqrt(pooled.total) == pytest.approx(6.49, abs=0.005)
+    assert math.floor(pooled.degrees) == 109
+
+
+def test_pooling_by_hand():
+    """Estimates 1 to 10 with standard errors of a fifth of them: every sum has a closed form.
+
+    Mean 11/2; U = 385/250; B = 55/6; T = U + 11/10 B. The root of T, 3.409301, is what the R function
+    kikapputils::poolImpute(1:10, 1:10/5) prints in its documentation.
+    """
+    numbers = np.arange(1, 11)
+    pooled = pooling.pool(numbers, (numbers / 5) ** 2)
+    assert pooled.log_ratio == 5.5
+    assert pooled.within == pytest.approx(1.54)
+    assert pooled.between == pytest.approx(55 / 6)
+    assert pooled.total == pytest.approx(1.54 + 121 / 12)
+    assert math.sqrt(pooled.total) == pytest.approx(3.409301, abs=5e-7)
+    assert pooled.increase == pytest.approx((121 / 12) / 1.54)
+    assert pooled.degrees == pytest.approx(9 * (1 + 1.54 / (121 / 12)) ** 2)
+    assert pooled.monte_carlo == pytest.approx(math.sqrt(55 / 60))
+
+
 def test_limits_and_p_value_are_those_of_the_t_distribution():
     pooled = pooling.pool(Q, U)
     error = math.sqrt(0.045516)
@@ -454,6 +513,16 @@ def test_jackknife_of_the_mean_is_its_monte_carlo_error():
     error = pooling.jackknife(Q, U, lambda pooled: pooled.log_ratio)
     assert error == pytest.approx(Q.std(ddof=1) / math.sqrt(5))
     assert error == pytest.approx(pooling.pool(Q, U).monte_carlo)
+
+
+def test_jackknife_of_many_cells_is_that_of_each():
+    estimates, variances = np.stack([Q, 2 * Q], axis=1), np.stack([U, U], axis=1)
+    errors = pooling.jackknife(estimates, variances, lambda pooled: pooled.log_upper(0.05))
+    alone = [pooling.jackknife(q, U, lambda pooled: pooled.log_upper(0.05)) for q in (Q, 2 * Q)]
+    assert errors == pytest.approx(alone)
+    # One left out at a time, by its definition.
+    left = [math.log(pooling.pool(np.delete(Q, m), np.delete(U, m)).limits(0.95)[1]) for m in range(5)]
+    assert alone[0] == pytest.approx(math.sqrt(4 / 5 * np.sum((left - np.mean(left)) ** 2)))
 
 
 # --- fits ------------------------------------------------------------------------------------------
@@ -505,13 +574,28 @@ def test_line_and_factors_tell_the_same_story():
     factors = 2.0 ** np.arange(-4, 5)
     steps = np.arange(-4, 5) / 2
     ratio = -1 + steps[:, None] - steps[None, :]
-    found = tipping.Grid(factors, pooling.Pooled(ratio, np.full((9, 9), 1e-12), np.zeros((9, 9)), 2))
+    found = tipping.Grid(factors, fits.Fits(np.stack([ratio] * 2), np.full((2, 9, 9), 1e-12)))
     tips = tipping.tipping_factors(found, 0.05)
     assert tips == pytest.approx({"lu": 4, "control": 4, "both": 2}, rel=1e-4)
     along = tipping.line(found, 0.05)
     assert along[4] == pytest.approx(1 / 4, rel=1e-4)  # lu 1
     assert along[6] == pytest.approx(1, rel=1e-4)  # lu 4
     assert along[0] == 0  # lu 1/16: not within the grid
+
+
+def test_monte_carlo_error_of_a_tipping_factor():
+    """Where the limit is linear in the log factor, the crossing errs as the estimate does, over the slope."""
+    factors = 2.0 ** np.arange(-4, 5)
+    steps = np.arange(-4, 5) * math.log(2)
+    shifts = np.array([-0.02, 0.01, 0.0, 0.03, -0.02])
+    ratio = -1 + steps[:, None] / 2 - steps[None, :] / 4 + shifts[:, None, None]
+    found = tipping.Grid(factors, fits.Fits(ratio, np.full(ratio.shape, 1e-12)))
+    # The limit itself moves a little: its standard error comes from the shifts, and is left out with them.
+    errors = tipping.monte_carlo(found, 0.05)
+    upper = pooling.jackknife(shifts, np.full(5, 1e-12), lambda pooled: pooled.log_upper(0.05))
+    assert errors["lu"] == pytest.approx(upper / 0.5)
+    assert errors["both"] == pytest.approx(upper / 0.75)
+    assert math.isnan(errors["control"])  # never lost: a slope of a quarter over four octaves is too little
 
 
 def test_reading_counts_the_events_of_the_dropouts():
@@ -591,21 +675,25 @@ def test_a_hundredth_of_the_fits_were_confirmed(stored):
     assert confirmed - every_one_of_displayed == pytest.approx(0.01 * made, rel=0.2)
 
 
-def test_a_member_is_computed_again(stored, trial):
+@pytest.mark.parametrize("name", ["os-pfs-set", "os-left"])
+def test_a_member_is_computed_again(stored, trial, name):
     """A part of the stored results, from the stored rows: one member in one analysis."""
     ensemble = store.read(precomputed.ENSEMBLE)
     number = 3
-    analysis = ANALYSES["os-pfs-set"]
-    rows = dropout.rows(trial, *ensemble.member(number), analysis.paramcd, analysis.population)
+    analysis = ANALYSES[name]
+    rows = analysis.rows(trial, *ensemble.member(number))
     imputer = precomputed.imputer(rows, analysis, number)
-    kept = stored.scenarios.query("analysis == 'os-pfs-set' and member == @number").set_index("scenario")
-    for name, scenario in SCENARIOS.items():
+    kept = stored.scenarios.query("analysis == @name and member == @number").set_index("scenario")
+    for key, scenario in SCENARIOS.items():
         pooled = scenarios.evaluate(scenario, imputer).pooled
         for column in ("log_ratio", "within", "between"):
-            assert np.float32(getattr(pooled, column)) == np.float32(kept.loc[name, column]), (name, column)
-    found = tipping.tipping_factors(tipping.grid(tipping.Columns(imputer)), analysis.alpha)
-    tips = stored.tips.query("analysis == 'os-pfs-set' and member == @number").iloc[0]
+            assert np.float32(getattr(pooled, column)) == np.float32(kept.loc[key, column]), (key, column)
+    grid = tipping.grid(tipping.Columns(imputer))
+    found = tipping.tipping_factors(grid, analysis.alpha)
+    tips = stored.tips.query("analysis == @name and member == @number").iloc[0]
     assert all(np.float32(found[d]) == np.float32(tips[d]) for d in tipping.DIRECTIONS)
+    lost = stored.lines.query("analysis == @name and member == @number")["factor_control"].to_numpy()
+    assert (tipping.line(grid, analysis.alpha) == lost).all()
 
 
 @pytest.fixture

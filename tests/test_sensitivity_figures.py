@@ -11,7 +11,7 @@ from visiontrial import paths, published, survival
 from visiontrial.cohort import displayed, reader
 from visiontrial.figures import sensitivity as figures
 from visiontrial.figures import sensitivity_tables as words
-from visiontrial.sensitivity import curves, dropout, precomputed, scenarios, tipping, weighting
+from visiontrial.sensitivity import curves, precomputed, scenarios, tipping, weighting
 from visiontrial.sensitivity.scenarios import ANALYSES, CONTROL, LU, SCENARIOS
 
 PFS = ANALYSES["pfs"]
@@ -26,7 +26,7 @@ def stored():
 @pytest.fixture(scope="module")
 def imputer(stored):
     trial, shown = reader.read(paths.RECONSTRUCTION / "vision"), displayed.read()
-    rows = dropout.rows(trial, shown.adsl, shown.adtte, PFS.paramcd, PFS.population)
+    rows = PFS.rows(trial, shown.adsl, shown.adtte)
     return precomputed.imputer(rows, PFS, shown.member, 5)
 
 
@@ -69,8 +69,9 @@ def test_charts_draw_within_their_widths(charts, variant):
 
 def test_every_chart_says_whose_patients_it_shows(charts):
     for name, figure in charts.items():
-        kind = "Simulated patients" if name == "weights" else words.SYNTHETIC
+        kind = figures.SIMULATED if name == "weights" else words.SYNTHETIC
         assert figure.description.startswith(kind)
+        assert kind.removesuffix(".") in str(figure.specification["title"])  # also in the picture
 
 
 def test_every_scenario_shown_is_a_bar_within_its_limits(stored):
@@ -91,22 +92,57 @@ def test_the_map_holds_every_pair_of_factors_and_its_reading(stored, charts):
     assert chosen["factors"] == "177Lu dropouts: hazard × 2; control dropouts: × 1/2"
     row = stored.maps.query("analysis == 'pfs' and factor_lu == 2.0 and factor_control == 0.5").iloc[0]
     assert words.ratio(row["ratio_from"]) in chosen["result"]
-    assert words.percent(row["significant"]) in chosen["test"]
     assert all(cell["left"] < cell["control"] < cell["right"] for cell in cells)
 
 
 def test_the_line_lies_between_significant_and_not(stored):
-    lost = figures._map_line(stored, PFS).set_index("lu")
-    maps = stored.maps[stored.maps["analysis"] == "pfs"]
-    for lu, middle in lost["middle"].dropna().items():
-        row = maps[maps["factor_lu"] == lu].set_index("factor_control")["significant"]
-        assert row[row.index > middle * 1.01].min() >= 0.5
-        assert row[row.index < middle / 1.01].max() <= 0.5
+    rules = stored.rules.set_index("member")["rule"]
+    for members in words.parts(stored, PFS).values():
+        lost = figures._map_line(stored, PFS, members).set_index("lu")
+        shares = stored.shares[
+            (stored.shares["analysis"] == "pfs") & (stored.shares["rule"] == rules[members[0]])
+        ]
+        for lu, middle in lost["middle"].dropna().items():
+            row = shares[shares["factor_lu"] == lu].set_index("factor_control")["significant"]
+            assert row[row.index > middle * 1.01].min() >= 0.5
+            assert row[row.index < middle / 1.01].max() <= 0.5
 
 
 def test_where_nothing_is_lost_no_line_is_drawn(stored, charts):
-    assert figures._map_line(stored, ANALYSES["os"]).empty
-    assert "lost nowhere" in charts["no-line"].description
+    analysis = ANALYSES["os"]
+    (members,) = words.parts(stored, analysis).values()
+    assert figures._map_line(stored, analysis, members)["middle"].isna().all()
+    assert "Significance is lost left" not in str(charts["no-line"].specification)
+
+
+def test_both_rules_are_shown_and_the_shares_of_all_lie_between(stored, charts):
+    """All members are those of one rule and those of the other; a share of all is their weighted mean."""
+    parts = words.parts(stored, PFS)
+    sizes = [len(members) for members in parts.values()]
+    assert len(parts) == 2
+    assert sum(sizes) == stored.manifest["members"]
+    tables = [figures.summarized(stored, PFS, members=m)["significant"] for m in parts.values()]
+    everybody = figures.summarized(stored, PFS)["significant"]
+    assert np.average(tables, axis=0, weights=sizes) == pytest.approx(everybody.to_numpy())
+    for label, members in parts.items():
+        assert words.part_label(label, members) in charts["forest"].description
+        assert words.part_label(label, members) in words.tips_table(stored).text
+    by_rule = stored.shares.query("analysis == 'pfs' and factor_lu == 2 and factor_control == 0.5")
+    (chosen,) = [c for c in data_of(charts["map"], "factors") if (c["lu"], c["control"]) == (2.0, 0.5)]
+    expected = by_rule.set_index("rule")["significant"].sort_index()  # in the order of the parts
+    assert " and ".join(map(words.percent, expected)) in chosen["test"]
+    assert [words.rule_words(rule) for rule in expected.index] == list(parts)
+
+
+def test_overall_survival_is_not_parted(stored):
+    assert [len(m) for m in words.parts(stored, ANALYSES["os-left"]).values()] == [stored.manifest["members"]]
+
+
+def test_error_of_a_share_is_that_of_independent_coins():
+    # Limits far from 0 or without error are certain; one that lies on 0 is a fair coin: root of 1/4 over 4.
+    limits, errors = np.array([-1.0, 1.0, 0.0, -0.2]), np.array([0.01, 0.01, 0.05, 0.0])
+    assert figures.share_error(limits, errors) == pytest.approx(0.5 / 4)
+    assert figures.share_error(np.full(100, 0.0), np.full(100, 0.1)) == pytest.approx(0.05)
 
 
 def test_the_square_is_chosen_by_a_click_and_one_is_chosen_at_first(charts):
@@ -145,6 +181,7 @@ def test_reasons_add_up_to_the_patients(stored):
         ("pfs", "lu", "randomized.pfs-set.lu.count"),
         ("pfs", "control", "randomized.pfs-set.control.count"),
         ("os", "lu", "randomized.lu.count"),
+        ("os-left", "control", "randomized.control.count"),
     ):
         assert (sizes.loc[analysis, arm] == published.value(claim)).all()
 

@@ -16,6 +16,7 @@ made to agree with it.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from statsmodels.stats.rates import confint_poisson_2indep
 from visiontrial import fitted, paths, published, survival
 from visiontrial.cohort import derived, displayed, reader, store
 from visiontrial.cohort.quantities import ReconstructionRange, horizon, reconstruction_range
-from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
+from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial, population_flag
 from visiontrial.cohort.verify import Analyses, in_population
 from visiontrial.printed import as_printed, parse, prints_as
 
@@ -330,8 +331,39 @@ def _first_month_at(estimates: pd.DataFrame, level: float) -> pd.Series:
 def median_range(
     reconstruction: Reconstruction, paramcd: str, population: str, arm: str
 ) -> ReconstructionRange:
-    """Reconstruction range of a median, in months, on the stored grid of half months."""
-    return reconstruction_range(_first_month_at(reconstruction.values(paramcd, population)[arm], 0.5))
+    """Reconstruction range of a median, in months, from the rows of every cohort and not from the grid."""
+    return reconstruction_range(medians(reconstruction, paramcd, population)[arm])
+
+
+@cache
+def medians(reconstruction: Reconstruction, paramcd: str, population: str) -> pd.DataFrame:
+    """Kaplan-Meier medians of every cohort, in months: one row per member, one column per arm.
+
+    Infinite where the median is not reached. It takes some seconds: lifelines fits each curve.
+    """
+    rows = _ensemble_rows(reconstruction, paramcd, population)
+    found = {
+        key: survival.kaplan_meier(survival.outcomes_of(arm)).median().median
+        for key, arm in rows.groupby(["member", "TRT01PN"])
+    }
+    return (pd.Series(found).unstack() / DAYS_PER_MONTH).rename(columns=dict(enumerate(reconstruction.arms)))
+
+
+def _ensemble_rows(reconstruction: Reconstruction, paramcd: str, population: str) -> pd.DataFrame:
+    """The rows of one end point in one population of every cohort; only what is needed, for all take long."""
+    ensemble = reconstruction.shown.manifest["ensemble"]
+    contents = store.read_checked(store.folder_of(ensemble), store.remedy(ensemble))
+    times = pd.read_parquet(
+        io.BytesIO(contents["adtte.parquet"]),
+        columns=["member", "USUBJID", "AVAL", "CNSR"],
+        filters=[("PARAMCD", "==", paramcd)],
+    )
+    patients = pd.read_parquet(
+        io.BytesIO(contents["adsl.parquet"]),
+        columns=["member", "USUBJID", "TRT01PN"],
+        filters=[(population_flag(reconstruction.trial, population), "==", "Y")],
+    )
+    return times.merge(patients, on=["member", "USUBJID"])
 
 
 def period_ratios(

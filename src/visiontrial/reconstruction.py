@@ -345,9 +345,14 @@ def fates(chains: pd.DataFrame) -> pd.DataFrame:
 
 def by_rule(quantities: pd.DataFrame, chains: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The members' quantities, parted by the rule for late deaths that each of them follows."""
-    rule = chains.dropna(subset="member").set_index("member")["late_deaths"]
-    rule.index = rule.index.astype(int)
+    rule = rule_of_members(chains)
     return {str(name): quantities.loc[members.index] for name, members in rule.groupby(rule)}
+
+
+def rule_of_members(chains: pd.DataFrame) -> pd.Series:
+    """The rule for late deaths that each member follows, by its number."""
+    rule = chains.dropna(subset="member").set_index("member")["late_deaths"]
+    return rule.set_axis(rule.index.astype(int))
 
 
 def common_rule(parted: Mapping[str, Mapping[str, pd.DataFrame]]) -> str:

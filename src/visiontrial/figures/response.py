@@ -75,6 +75,21 @@ def odds_table(compared: pd.DataFrame, confidence_level: float) -> tables.Printa
     return tables.printable(made, "response-odds-ratios", "Odds ratios of response, by estimator")
 
 
+def added_table(ratios: Mapping[float, float]) -> tables.Printable:
+    """Odds ratios by what was added to each cell of the table."""
+    frame = pd.DataFrame(
+        {"label": [f"{added:g}" for added in ratios], "ratio": [odds_text(r) for r in ratios.values()]}
+    )
+    made = (
+        gt.GT(frame, rowname_col="label")
+        .tab_stubhead("Added to every cell")
+        .cols_label(ratio="Odds ratio")
+        .cols_align("right", ["ratio"])
+        .tab_source_note("Complete response, 177Lu-PSMA-617 against control, cross product.")
+    )
+    return tables.printable(made, "response-added", "What is added decides the odds ratio")
+
+
 def tests_table(compared: pd.DataFrame) -> tables.Printable:
     """Two-sided P values of the three tests; `compared` is `response.comparisons(...)`."""
     rows = compared.drop_duplicates("kind")

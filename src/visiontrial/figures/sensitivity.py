@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import altair as alt
 import numpy as np
 import pandas as pd
+from scipy.special import ndtr
 
 from visiontrial import render
 from visiontrial.cohort.quantities import reconstruction_range
@@ -22,6 +23,8 @@ from visiontrial.figures.sensitivity_tables import (
     factor_text,
     months_text,
     p_text,
+    part_label,
+    parts,
     percent,
     range_text,
     ratio,
@@ -64,14 +67,19 @@ SHOWN = (
 )  # fmt: skip
 
 
-def summarized(stored: Stored, analysis: Analysis, names: Iterable[str] = SHOWN) -> pd.DataFrame:
-    """Over the members, one row per scenario: ranges of ratio and limits, share of significant members.
+def summarized(
+    stored: Stored, analysis: Analysis, names: Iterable[str] = SHOWN, members: pd.Index | None = None
+) -> pd.DataFrame:
+    """Over the members, or some of them, one row per scenario: ranges of ratio and limits, significant share.
 
     Columns: `scenario`, `group`, `label`, `low` and `high` (reconstruction range of the hazard ratio),
     `outer_low` and `outer_high` (the 2.5% point of the lower limits, the 97.5% point of the upper ones, at
-    the trial's level), `significant`, `p_high` (97.5% point of the P values).
+    the trial's level), `significant` with its Monte Carlo standard error `share_error`, `p_high` (97.5% point
+    of the P values).
     """
     mine = stored.scenarios[stored.scenarios["analysis"] == analysis.name]
+    if members is not None:
+        mine = mine[mine["member"].isin(members)]
     return pd.DataFrame([_summarized(mine[mine["scenario"] == name], name, analysis) for name in names])
 
 
@@ -79,6 +87,7 @@ def _summarized(rows: pd.DataFrame, name: str, analysis: Analysis) -> dict:
     pooled = pooled_rows(rows)
     estimate = reconstruction_range(pooled.ratio)
     lower, upper = pooled.limits(analysis.level)
+    log_upper = pooled.log_upper(analysis.alpha)
     method, _, rest = name.partition(".")
     return {
         "scenario": name,
@@ -88,9 +97,20 @@ def _summarized(rows: pd.DataFrame, name: str, analysis: Analysis) -> dict:
         "high": estimate.high,
         "outer_low": reconstruction_range(lower).low,
         "outer_high": reconstruction_range(upper).high,
-        "significant": float((pooled.limits(1 - analysis.alpha)[1] < 1).mean()),
+        "significant": float((log_upper < 0).mean()),
+        "share_error": share_error(log_upper, rows["upper_error"].to_numpy()),
         "p_high": reconstruction_range(pooled.p_value).high,
     }
+
+
+def share_error(log_upper: np.ndarray, error: np.ndarray) -> float:
+    """Monte Carlo standard error of the share of members whose log upper limit is below 0.
+
+    With other imputations a member's limit would lie elsewhere: it is taken as normal around the one that was
+    found, with its Monte Carlo error. Members are imputed independently, so their Bernoulli variances add up.
+    """
+    below = np.where(error > 0, ndtr(-log_upper / np.where(error > 0, error, 1)), log_upper < 0)
+    return float(np.sqrt((below * (1 - below)).sum()) / len(below))
 
 
 def pooled_rows(rows: pd.DataFrame) -> pooling.Pooled:
@@ -100,28 +120,45 @@ def pooled_rows(rows: pd.DataFrame) -> pooling.Pooled:
     return pooling.Pooled(*columns, imputations=int(imputations))
 
 
-def _notice() -> alt.Title:
-    """What every picture of reconstructed patients says, also where it is copied without its caption."""
-    return alt.Title(NOTICE, color=render.PALETTE["highlight"], fontSize=13, offset=8)
+SIMULATED = "Simulated patients, drawn from a law of our own"
+
+
+def _notice(words: str = NOTICE) -> alt.Title:
+    """What every picture of made patients says, also where it is copied without its caption."""
+    return alt.Title(words, color=render.PALETTE["highlight"], fontSize=13, offset=8)
 
 
 def scenario_chart(stored: Stored, analysis: Analysis, name: str) -> render.Figure:
-    """The hazard ratio under every assumption: over the ensemble, with limits, and how often significant."""
-    rows = summarized(stored, analysis)
+    """The hazard ratio under every assumption: over the ensemble, with limits, and how often significant.
+
+    Where the rule for late deaths matters, the members that follow either rule stand apart.
+    """
+    parted = {
+        part_label(words, members): summarized(stored, analysis, members=members)
+        for words, members in parts(stored, analysis).items()
+    }
     return render.Figure(
         name=name,
-        chart=_forest(rows, analysis, wide=True),
-        narrow=_forest(rows, analysis, wide=False),
-        description=_forest_in_words(rows, stored, analysis),
+        chart=_forest(parted, wide=True),
+        narrow=_forest(parted, wide=False),
+        description=_forest_in_words(parted, analysis),
     )
 
 
-_RANGE = "reconstruction range of the hazard ratio"
-_LIMITS = "from the lowest to the highest confidence limit"
+_LIMITS = "Lowest to highest confidence limit"
+_COLOURS = ("lu", "highlight")
+"""Of the parts of the ensemble, in their order."""
 _TICKS = [0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3]
 
 
-def _forest(rows: pd.DataFrame, analysis: Analysis, *, wide: bool) -> alt.VConcatChart:
+def _forest(parted: Mapping[str, pd.DataFrame], *, wide: bool) -> alt.VConcatChart:
+    looks = {f"Range. {label}": colour for label, colour in zip(parted, _COLOURS, strict=False)}
+    rows = pd.concat(
+        [
+            rows.assign(part=number, kind=kind)
+            for number, (kind, rows) in enumerate(zip(looks, parted.values(), strict=True))
+        ]
+    )
     low = min(rows["outer_low"].min() / 1.08, 0.45)
     high = max(rows["outer_high"].max() * 1.08, 1.7)  # room for the shares on a phone
     scale = alt.Scale(type="log", domain=[low, high], nice=False)
@@ -130,13 +167,16 @@ def _forest(rows: pd.DataFrame, analysis: Analysis, *, wide: bool) -> alt.VConca
     for group in groups:
         mine = rows[rows["group"] == group]
         panels.append(
-            _forest_panel(mine, group, scale, wide, first=group == groups[0], last=group == groups[-1])
+            _forest_panel(mine, looks, scale, wide, first=group == groups[0], last=group == groups[-1])
         )
     return alt.vconcat(*panels, spacing=12).properties(padding=2, title=_notice())
 
 
-def _forest_panel(rows, group: str, scale, wide: bool, *, first: bool, last: bool) -> alt.LayerChart:
-    width, step = (330, 24) if wide else (288, 40)
+def _forest_panel(
+    rows, looks: Mapping[str, str], scale, wide: bool, *, first: bool, last: bool
+) -> alt.LayerChart:
+    width, apart = 330 if wide else 288, 10 if len(looks) > 1 else 0
+    step = (24 if wide else 40) + apart
     shown = rows.assign(
         ratios=[range_text(r.low, r.high) for r in rows.itertuples()],
         limits=[f"{ratio(r.outer_low)} to {ratio(r.outer_high)}" for r in rows.itertuples()],
@@ -150,72 +190,103 @@ def _forest_panel(rows, group: str, scale, wide: bool, *, first: bool, last: boo
     title = ["Hazard ratio, 177Lu-PSMA-617 against standard care", "← favours 177Lu-PSMA-617"]
     position = {"scale": scale, "axis": axis, "title": title if last else None}
     labels = alt.Axis(domain=False, ticks=False, labelPadding=6, grid=False) if wide else None
-    base = alt.Chart(shown).encode(
-        y=alt.Y("label:N", sort=list(shown["label"]), title=None, axis=labels),
-        tooltip=[
-            alt.Tooltip("label:N", title=group),
-            alt.Tooltip("ratios:N", title="Hazard ratio, reconstruction range"),
-            alt.Tooltip("limits:N", title="Lowest to highest confidence limit"),
-            alt.Tooltip("worst:N", title="P, upper end of its range"),
-            alt.Tooltip("share:N", title="Cohorts in which significant"),
-        ],
-    )
-    below = 0 if wide else 10
+    order = list(dict.fromkeys(shown["label"]))
+    group = shown["group"].iloc[0]
     one = alt.Chart(pd.DataFrame({"one": [1.0]})).mark_rule(strokeDash=[4, 3])
-    layers = [
-        one.encode(x=alt.X("one:Q", **position)),
-        _bar(base, ("outer_low", "outer_high"), _LIMITS, position, below),
-        _bar(base, ("low", "high"), _RANGE, position, below),
-        # A range of no width must not vanish.
-        base.mark_tick(color=render.PALETTE["lu"], thickness=3, size=9, yOffset=below).encode(
-            x=alt.X("low:Q", **position)
-        ),
-        base.mark_text(align="left" if wide else "right", yOffset=0 if wide else -9).encode(
-            x=alt.value(width + 10 if wide else width), text="share:N"
-        ),
-    ]
-    if first:
-        named = alt.Chart(shown[:1]).mark_text(
-            text="significant in", align="left" if wide else "right", y=-12
+    layers = [one.encode(x=alt.X("one:Q", **position))]
+    for number, kind in enumerate(looks):
+        base = alt.Chart(shown[shown["part"] == number]).encode(
+            y=alt.Y("label:N", sort=order, title=None, axis=labels),
+            tooltip=[
+                alt.Tooltip("label:N", title=group),
+                alt.Tooltip("kind:N", title="Bar"),
+                alt.Tooltip("ratios:N", title="Hazard ratio"),
+                alt.Tooltip("limits:N", title="Lowest to highest confidence limit"),
+                alt.Tooltip("worst:N", title="P, upper end of its range"),
+                alt.Tooltip("share:N", title="Cohorts in which significant"),
+            ],
         )
-        layers.append(named.encode(x=alt.value(width + 10 if wide else width)))
+        below = (0 if wide else 10) + apart * (number - 0.5)
+        layers += [
+            _bar(base, ("outer_low", "outer_high"), _LIMITS, looks, position, below),
+            _bar(base, ("low", "high"), kind, looks, position, below),
+            # A range of no width must not vanish.
+            base.mark_tick(
+                color=render.PALETTE[looks[kind]], thickness=3, size=_thickness(looks), yOffset=below
+            ).encode(x=alt.X("low:Q", **position)),
+        ]
+    layers += _shares_beside(shown, order, labels, width, apart, wide=wide, heading=first)
     if not wide:
-        layers.append(base.mark_text(align="left", yOffset=-9).encode(x=alt.value(0), text="label:N"))
+        named = shown[shown["part"] == 0]
+        base = alt.Chart(named).encode(y=alt.Y("label:N", sort=order, title=None, axis=labels))
+        text = base.mark_text(align="left", yOffset=-9 - apart / 2)
+        layers.append(text.encode(x=alt.value(0), text="label:N"))
     heading = alt.TitleParams(group, anchor="start", fontSize=13, frame="group", offset=4)
-    return alt.layer(*layers).properties(width=width, height=step * len(shown), title=heading)
+    return alt.layer(*layers).properties(width=width, height=step * len(order), title=heading)
 
 
-_BARS = {_RANGE: ("lu", 9), _LIMITS: ("muted", 2)}
+def _shares_beside(
+    shown: pd.DataFrame, order: list[str], labels, width: int, apart: int, *, wide: bool, heading: bool
+) -> list[alt.Chart]:
+    """How often significant: beside each bar on a page; above the bars, one after the other, on a phone."""
+    if wide:
+        layers = []
+        for number, mine in shown.groupby("part"):
+            base = alt.Chart(mine).encode(y=alt.Y("label:N", sort=order, title=None, axis=labels))
+            text = base.mark_text(align="left", yOffset=1.3 * apart * (number - 0.5))
+            layers.append(text.encode(x=alt.value(width + 10), text="share:N"))
+        look = {"align": "left", "y": -12}
+    else:
+        joined = shown.groupby("label", sort=False)["share"].agg(" and ".join).reset_index()
+        base = alt.Chart(joined).encode(y=alt.Y("label:N", sort=order, title=None, axis=labels))
+        text = base.mark_text(align="right", yOffset=-9 - apart / 2)
+        layers = [text.encode(x=alt.value(width), text="share:N")]
+        look = {"align": "right", "y": -12}
+    if heading:
+        named = alt.Chart(shown[:1]).mark_text(text="significant in", **look)
+        layers.append(named.encode(x=alt.value(width + 10 if wide else width)))
+    return layers
 
 
-def _bar(base: alt.Chart, ends: tuple[str, str], kind: str, position, below: int) -> alt.Chart:
-    key = alt.Legend(title=None, orient="top", columns=1, symbolType="stroke", offset=10)
-    colours = alt.Scale(domain=list(_BARS), range=[render.PALETTE[colour] for colour, _ in _BARS.values()])
-    widths = alt.Scale(domain=list(_BARS), range=[width for _, width in _BARS.values()])
+def _thickness(looks: Mapping[str, str]) -> int:
+    """Of a bar: thinner where two stand in a row."""
+    return 9 if len(looks) == 1 else 7
+
+
+def _bar(
+    base: alt.Chart, ends: tuple[str, str], kind: str, looks: Mapping[str, str], position, below: float
+) -> alt.Chart:
+    key = alt.Legend(
+        title=None, orient="top", columns=1, symbolType="stroke", symbolStrokeWidth=5, offset=10, labelLimit=0
+    )
+    kinds = [*looks, _LIMITS]
+    colours = alt.Scale(
+        domain=kinds, range=[*(render.PALETTE[c] for c in looks.values()), render.PALETTE["muted"]]
+    )
     return (
-        base.transform_calculate(kind=f"'{kind}'")
-        .mark_rule(yOffset=below)
+        base.transform_calculate(legend=f"'{kind}'")
+        .mark_rule(yOffset=below, strokeWidth=2 if kind == _LIMITS else _thickness(looks))
         .encode(
             x=alt.X(f"{ends[0]}:Q", **position),
             x2=f"{ends[1]}:Q",
-            color=alt.Color("kind:O", scale=colours, legend=key),
-            strokeWidth=alt.StrokeWidth("kind:O", scale=widths, legend=key),
+            color=alt.Color("legend:N", scale=colours, legend=key),
         )
     )
 
 
-def _forest_in_words(rows: pd.DataFrame, stored: Stored, analysis: Analysis) -> str:
+def _forest_in_words(parted: Mapping[str, pd.DataFrame], analysis: Analysis) -> str:
     sentences = [
-        f"{SYNTHETIC} {analysis.label}: hazard ratio of {stored.manifest['members']} cohorts under "
-        "each assumption about those who dropped out; reconstruction range, then the lowest to the highest "
-        f"{100 * analysis.level:g}% confidence limit, then the share of cohorts that are significant at the "
-        f"two-sided level {analysis.alpha:g}."
+        f"{SYNTHETIC} {analysis.label}: hazard ratio under each assumption about those who dropped out; "
+        f"reconstruction range, the lowest to the highest {100 * analysis.level:g}% confidence limit, and "
+        f"the share of cohorts that are significant at the two-sided level {analysis.alpha:g}."
     ]
-    sentences += [
-        f"{r.group}, {r.label}: {range_text(r.low, r.high)} ({ratio(r.outer_low)} to {ratio(r.outer_high)}), "
-        f"{percent(r.significant)}."
-        for r in rows.itertuples()
-    ]
+    for label, rows in parted.items():
+        sentences.append(f"{label}:")
+        sentences += [
+            f"{r.group}, {r.label}: {range_text(r.low, r.high)} "
+            f"({ratio(r.outer_low)} to {ratio(r.outer_high)}), {percent(r.significant)}."
+            for r in rows.itertuples()
+        ]
     return " ".join(sentences)
 
 
@@ -232,7 +303,10 @@ def tipping_map(stored: Stored, analysis: Analysis, name: str, chosen: tuple[flo
     and what becomes of the result. `chosen`: the pair (177Lu, control) shown at first.
     """
     cells = _map_cells(stored, analysis)
-    lost = _map_line(stored, analysis)
+    lost = {
+        part_label(words, members): _map_line(stored, analysis, members)
+        for words, members in parts(stored, analysis).items()
+    }
     return render.Figure(
         name=name,
         chart=_map_chart(cells, lost, chosen, wide=True),
@@ -244,6 +318,7 @@ def tipping_map(stored: Stored, analysis: Analysis, name: str, chosen: tuple[flo
 def _map_cells(stored: Stored, analysis: Analysis) -> pd.DataFrame:
     """One row per cell: its factors, its edges on the map, the class of its ratio, and what is told of it."""
     means = stored.readings[stored.readings["analysis"] == analysis.name].set_index(["arm", "factor"])
+    shares = _shares_by_cell(stored, analysis)
     half = _half_step(stored)
     rows = []
     for cell in stored.maps[stored.maps["analysis"] == analysis.name].itertuples():
@@ -264,7 +339,7 @@ def _map_cells(stored: Stored, analysis: Analysis) -> pd.DataFrame:
                 "result": f"Hazard ratio {range_text(cell.ratio_from, cell.ratio_to)}; "
                 f"limits from {ratio(cell.low_from)} to {ratio(cell.high_to)}",
                 "test": f"P {range_text(cell.p_value_from, cell.p_value_to, p_text)}; "
-                f"significant in {percent(cell.significant)} of cohorts",
+                f"significant in {shares[cell.factor_lu, cell.factor_control]} of cohorts",
             }
         )
     return pd.DataFrame(rows)
@@ -272,6 +347,16 @@ def _map_cells(stored: Stored, analysis: Analysis) -> pd.DataFrame:
 
 _TOLD = ("factors", "of_lu", "of_control", "result", "test")
 """What is told of a cell, a line each; on a phone a line is broken after its semicolon."""
+
+
+def _shares_by_cell(stored: Stored, analysis: Analysis) -> dict[tuple[float, float], str]:
+    """How often significant, by pair of factors: one share, or one for each rule for late deaths."""
+    cells = ["factor_lu", "factor_control"]
+    if len(parts(stored, analysis)) == 1:
+        maps = stored.maps[stored.maps["analysis"] == analysis.name].set_index(cells)
+        return maps["significant"].map(percent).to_dict()
+    shares = stored.shares[stored.shares["analysis"] == analysis.name].sort_values("rule", kind="stable")
+    return shares.groupby(cells)["significant"].agg(lambda s: " and ".join(map(percent, s))).to_dict()
 
 
 def _half_step(stored: Stored) -> float:
@@ -287,13 +372,20 @@ def _reading_text(row: pd.Series) -> str:
     return f"{events} of {dropouts} have the event; half within {months} months"
 
 
-def _map_line(stored: Stored, analysis: Analysis) -> pd.DataFrame:
+def _map_line(stored: Stored, analysis: Analysis, members: pd.Index) -> pd.DataFrame:
     """Where significance is lost per factor of arm 1: `lu`, `from`, `middle`, `to`; NaN outside the map."""
-    found = stored.lines[stored.lines["analysis"] == analysis.name]
+    found = stored.lines[(stored.lines["analysis"] == analysis.name) & stored.lines["member"].isin(members)]
     # Never lost is 0: there, and between 0 and the smallest factor, the line has left the map.
     smallest = stored.manifest["factors"][0]
-    ends = {e: found[f"factor_control_{e}"].where(lambda f: f >= smallest) for e in ("from", "middle", "to")}
-    return pd.DataFrame({"lu": found["factor_lu"], **ends}).dropna(how="all", subset=list(ends))
+    rows = []
+    for lu, values in found.groupby("factor_lu")["factor_control"]:
+        over = reconstruction_range(values)
+        middle = float(np.quantile(values, 0.5, method="nearest"))
+        rows.append({"lu": lu, "from": over.low, "middle": middle, "to": over.high})
+    ends = ["from", "middle", "to"]
+    lines = pd.DataFrame(rows)
+    lines[ends] = lines[ends].where(lines[ends] >= smallest)
+    return lines.dropna(how="all", subset=ends)
 
 
 def _map_chart(cells, lost, chosen: tuple[float, float], *, wide: bool) -> alt.VConcatChart:
@@ -331,7 +423,8 @@ def _map_chart(cells, lost, chosen: tuple[float, float], *, wide: bool) -> alt.V
         frame.encode(**edges),
     ]
     the_map = alt.layer(*layers).properties(width=size, height=size)
-    return alt.vconcat(_class_key(size), the_map, _told(base, picked, wide), spacing=10).properties(
+    keys = [_class_key(size), *([_line_key(lost, size)] if _lines(lost) else [])]
+    return alt.vconcat(*keys, the_map, _told(base, picked, wide), spacing=10).properties(
         padding=2, title=_notice()
     )
 
@@ -354,16 +447,40 @@ def _shade(number) -> float:
     return float([*np.linspace(0.95, 0.08, len(_CLASSES)).round(2), 0.6][number])
 
 
-def _lost_layers(lost: pd.DataFrame, across, up) -> list[alt.Chart]:
-    """The line where significance is lost and both ends of its range; none where it is lost nowhere."""
-    looks = {"from": (1.2, [5, 3]), "to": (1.2, [5, 3]), "middle": (3, [1, 0])}
+def _lost_layers(lost: Mapping[str, pd.DataFrame], across, up) -> list[alt.Chart]:
+    """The line where significance is lost, in the middle of each part of the ensemble."""
     return [
-        alt.Chart(lost[["lu", end]].dropna())
-        .mark_line(color=render.PALETTE["ink"], strokeWidth=width, strokeDash=dash)
-        .encode(x=alt.X(f"{end}:Q", **across), y=alt.Y("lu:Q", **up), order="lu:Q")
-        for end, (width, dash) in looks.items()
-        if lost[end].notna().any()
+        alt.Chart(line[["lu", "middle"]].dropna())
+        .mark_line(color=render.PALETTE["ink"], strokeWidth=3, strokeDash=dash)
+        .encode(x=alt.X("middle:Q", **across), y=alt.Y("lu:Q", **up), order="lu:Q")
+        for line, dash in _lines(lost).values()
     ]
+
+
+def _lines(lost: Mapping[str, pd.DataFrame]) -> dict[str, tuple[pd.DataFrame, list[int]]]:
+    """The lines that lie on the map, with their dashes, by the part of the ensemble."""
+    dashes = ([1, 0], [7, 4])
+    return {
+        label: (line, dash)
+        for (label, line), dash in zip(lost.items(), dashes, strict=False)
+        if line["middle"].notna().any()
+    }
+
+
+def _line_key(lost: Mapping[str, pd.DataFrame], size: int) -> alt.LayerChart:
+    """What the lines on the map are."""
+    heading = alt.TitleParams("Significance is lost left of the line", anchor="start", fontSize=13, offset=4)
+    layers = []
+    for number, (label, (_, dash)) in enumerate(_lines(lost).items()):
+        base = alt.Chart(pd.DataFrame({"label": [label]}))
+        y = alt.value(8 + 18 * number)
+        layers += [
+            base.mark_rule(color=render.PALETTE["ink"], strokeWidth=3, strokeDash=dash).encode(
+                x=alt.value(0), x2=alt.value(34), y=y
+            ),
+            base.mark_text(align="left").encode(x=alt.value(42), y=y, text="label:N"),
+        ]
+    return alt.layer(*layers).properties(width=size, height=18 * len(_lines(lost)), title=heading)
 
 
 def _class_key(size: int) -> alt.LayerChart:
@@ -397,7 +514,9 @@ def _told(base: alt.Chart, picked, wide: bool) -> alt.Chart:
     )
 
 
-def _map_in_words(cells: pd.DataFrame, lost: pd.DataFrame, stored: Stored, analysis: Analysis) -> str:
+def _map_in_words(
+    cells: pd.DataFrame, lost: Mapping[str, pd.DataFrame], stored: Stored, analysis: Analysis
+) -> str:
     sentences = [
         f"{SYNTHETIC} {analysis.label}: a map of the hazard ratio of {stored.manifest['members']} cohorts "
         "over two factors, by which the hazard of the dropouts of each arm is multiplied.",
@@ -406,15 +525,20 @@ def _map_in_words(cells: pd.DataFrame, lost: pd.DataFrame, stored: Stored, analy
     for lu, control in ((1, 1), (2, 0.5), (4, 0.25), (size, 1 / size)):
         cell = cells[np.isclose(cells["lu"], lu) & np.isclose(cells["control"], control)].iloc[0]
         sentences.append(" ".join(f"{cell[line]}." for line in _TOLD))
-    if not len(lost):
+    if all(line.empty for line in lost.values()):
         return " ".join([*sentences, "Significance is lost nowhere on the map."])
-    points = [
-        f"{factor_text(row['lu'])} and {factor_text(row['middle'])} "
-        f"({factor_text(row['from'])} to {factor_text(row['to'])})"
-        for _, row in lost[lost["lu"] >= 1].dropna().iterrows()
-    ]
-    sentences.append("Significance is lost at these factors of 177Lu and control (range over the cohorts):")
-    return " ".join(sentences) + " " + "; ".join(points) + "."
+    for label, line in lost.items():
+        points = [
+            f"{factor_text(row['lu'])} and {factor_text(row['middle'])} "
+            f"({factor_text(row['from'])} to {factor_text(row['to'])})"
+            for _, row in line[line["lu"] >= 1].dropna().iterrows()
+        ]
+        sentences.append(
+            f"{label}: significance is lost at these factors of 177Lu and control (range over the cohorts): "
+            + "; ".join(points)
+            + "."
+        )
+    return " ".join(sentences)
 
 
 # --- spreads apart -------------------------------------------------------------------------------
@@ -639,9 +763,10 @@ def weighting_chart(law: weighting.Law, estimates: pd.DataFrame, name: str) -> r
 def _weighting(rows: pd.DataFrame, width: int) -> alt.Chart:
     colours = dict(_WEIGHTED.values())
     dashes = dict(zip(colours, ([1, 0], [2, 3], [8, 4]), strict=True))
-    return _curve_chart(
+    made = _curve_chart(
         rows.assign(colour=rows["words"], dash=rows["words"]), colours, dashes, width, last=24
     )
+    return made.properties(title=_notice(SIMULATED))
 
 
 def _weighting_in_words(table: pd.DataFrame) -> str:
@@ -650,7 +775,6 @@ def _weighting_in_words(table: pd.DataFrame) -> str:
         row = table.iloc[(table["month"] - month).abs().argmin()]
         values = ", ".join(f"{words} {100 * row[key]:.0f}%" for key, (words, _) in _WEIGHTED.items())
         parts.append(f"At {month} months: {values}.")
-    return (
-        "Simulated patients whose leaving depends on a recorded worsening; share without an event. "
-        + " ".join(parts)
+    return f"{SIMULATED}; their leaving depends on a recorded worsening. Share without an event. " + " ".join(
+        parts
     )

@@ -11,13 +11,14 @@ import pandas as pd
 
 from visiontrial import published, tables
 from visiontrial.cohort.quantities import reconstruction_range
+from visiontrial.figures.survival import NOTICE
 from visiontrial.printed import as_printed
 from visiontrial.sensitivity import pooling, scenarios, tipping
 from visiontrial.sensitivity.dropout import REASONS, REASONS_IN_WORDS
 from visiontrial.sensitivity.precomputed import Stored
 from visiontrial.sensitivity.scenarios import ANALYSES, Analysis
 
-SYNTHETIC = "Reconstructed patients, not data of the trial."
+SYNTHETIC = f"{NOTICE}."
 ARM_NAMES = {"lu": "177Lu-PSMA-617", "control": "Standard care alone"}
 
 
@@ -75,6 +76,33 @@ def whole(value: float) -> str:
     return as_printed(float(value), 0)
 
 
+# --- rules for late deaths ------------------------------------------------------------------------------
+
+
+def parts(stored: Stored, analysis: Analysis) -> dict[str, pd.Index]:
+    """The members by the rule for late deaths that they follow, by its words; all where it does not matter.
+
+    The rule decides which deaths are events of progression-free survival; overall survival counts them all.
+    """
+    rules = stored.rules.set_index("member")["rule"]
+    if analysis.paramcd == "OS":
+        return {"": rules.index}
+    return {rule_words(rule): members.index for rule, members in rules.groupby(rules)}
+
+
+def rule_words(rule: str) -> str:
+    """A rule for late deaths in a few words: `every death counts`, `only within 168 days`."""
+    return "every death counts" if rule == "count" else f"only {rule}"
+
+
+RULES_NOTE = "Every death counts, or only soon after the last scan: the paper does not say which rule held."
+
+
+def part_label(words: str, members: pd.Index) -> str:
+    """A part of the ensemble with its size: `Every death counts (174 cohorts)`."""
+    return f"{words[0].upper()}{words[1:]} ({len(members)} cohorts)" if words else f"{len(members)} cohorts"
+
+
 # --- tables -------------------------------------------------------------------------------------------
 
 
@@ -104,7 +132,7 @@ def reasons_table(stored: Stored) -> tables.Printable:
 
 
 def _over(stored: Stored) -> str:
-    return f"reconstruction range over {stored.manifest['members']} cohorts"
+    return f"reconstruction range over {stored.manifest['members']} cohorts, both rules for late deaths"
 
 
 def _count_range(values: pd.Series) -> str:
@@ -150,7 +178,7 @@ def live_table(
 
 
 def tips_table(stored: Stored) -> tables.Printable:
-    """How strong a departure loses significance, by analysis and direction, over the cohorts."""
+    """How strong a departure loses significance, by analysis, rule for late deaths and direction."""
     words = {
         "lu": "177Lu dropouts: hazard ×",
         "control": "control dropouts: hazard ÷",
@@ -159,29 +187,37 @@ def tips_table(stored: Stored) -> tables.Printable:
     largest = stored.manifest["factors"][-1]
     rows = []
     for name in stored.tips["analysis"].unique():
-        mine = stored.tips[stored.tips["analysis"] == name]
-        for direction, label in words.items():
-            values = mine[direction].to_numpy()
-            found = reconstruction_range(values)
-            rows.append(
-                {
-                    "group": ANALYSES[name].label,
-                    "label": label,
-                    "factor": range_text(found.low, found.high, factor_or_beyond),
-                    "kept": percent(float(np.isinf(values).mean())),
-                }
-            )
+        analysis = ANALYSES[name]
+        for part, members in parts(stored, analysis).items():
+            chosen = (stored.tips["analysis"] == name) & stored.tips["member"].isin(members)
+            group = f"{analysis.label}. {part_label(part, members)}"
+            rows += [
+                {"group": group, "label": label, **_tip_cells(stored.tips[chosen], direction)}
+                for direction, label in words.items()
+            ]
     made = (
         gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
         .tab_stubhead("Departure")
-        .cols_label(factor="Significance lost at", kept="Never lost,\nshare of cohorts")
-        .cols_align("right", ["factor", "kept"])
+        .cols_label(factor="Significance lost at", error="MC error", kept="Never lost,\nshare of cohorts")
+        .cols_align("right", ["factor", "error", "kept"])
         .tab_source_note(
             f"{SYNTHETIC} Factor at which the upper confidence limit at the trial's level reaches 1: "
-            f"{_over(stored)}. Never lost: not up to a factor of {largest:g}."
+            f"reconstruction range. MC error: by how much of itself the factor of a cohort would change with "
+            f"other draws of the {stored.manifest['imputations']} imputations (standard error by jackknife, "
+            f"middle of the cohorts). Never lost: not up to a factor of {largest:g}. {RULES_NOTE}"
         )
     )
     return tables.printable(made, "tipping-factors", "How far the dropouts would have to depart")
+
+
+def _tip_cells(tips: pd.DataFrame, direction: str) -> dict[str, str]:
+    values, errors = tips[direction].to_numpy(), tips[f"{direction}_error"].dropna()
+    found = reconstruction_range(values)
+    return {
+        "factor": range_text(found.low, found.high, factor_or_beyond),
+        "error": f"{as_printed(100 * float(errors.median()), 0)}%" if len(errors) else "–",
+        "kept": percent(float(np.isinf(values).mean())),
+    }
 
 
 def reason_table(stored: Stored, names: Iterable[str]) -> tables.Printable:
@@ -202,7 +238,7 @@ def reason_table(stored: Stored, names: Iterable[str]) -> tables.Printable:
         .cols_label(**{name: ANALYSES[name].label for name in names})
         .cols_align("right", list(names))
         .tab_source_note(
-            f"{SYNTHETIC} Hazard ratio, reconstruction range. The hazard of the dropouts of one reason is "
+            f"{SYNTHETIC} Hazard ratio, {_over(stored)}. The hazard of the dropouts of one reason is "
             f"multiplied by {factor_text(scenarios.BY_REASON)} in the arm with 177Lu-PSMA-617 and by "
             f"{factor_text(1 / scenarios.BY_REASON)} in the control arm; all others fare as those observed."
         )
@@ -244,41 +280,32 @@ def coverage_table(stored: Stored) -> tables.Printable:
 
 
 def all_randomized_table(stored: Stored) -> tables.Printable:
-    """Imaging-based PFS in all randomized patients beside the analysis set as printed."""
-    found = {
-        c: reconstruction_range(stored.all_randomized[c])
-        for c in stored.all_randomized.columns.drop("member")
-    }
+    """Imaging-based PFS in all randomized patients beside the analysis set as printed, in all and by rule."""
+    table = stored.all_randomized.set_index("member")
+    parted = {"all cohorts": table.index, **parts(stored, ANALYSES["pfs-all"])}
     lines = {
         "Hazard ratio": ("pfs.hr", "ratio", ratio),
         "Lower limit": ("pfs.ci-low", "low", ratio),
         "Upper limit": ("pfs.ci-high", "high", ratio),
-        "Median, 177Lu-PSMA-617, months": ("pfs.median.lu", "median_lu", lambda v: as_printed(float(v), 1)),
-        "Median, standard care alone, months": (
-            "pfs.median.control",
-            "median_control",
-            lambda v: as_printed(float(v), 1),
-        ),
+        "Median, 177Lu-PSMA-617, months": ("pfs.median.lu", "median_lu", months_text),
+        "Median, standard care alone, months": ("pfs.median.control", "median_control", months_text),
     }
-    rows = [
-        {
-            "label": label,
-            "printed": published.printed(claim),
-            "ours": range_text(found[c].low, found[c].high, text),
-        }
-        for label, (claim, c, text) in lines.items()
-    ]
+    rows = []
+    for label, (claim, column, text) in lines.items():
+        row = {"label": label, "printed": published.printed(claim)}
+        for part, members in parted.items():
+            found = reconstruction_range(table.loc[members, column])
+            row[part] = range_text(found.low, found.high, text)
+        rows.append(row)
     level = 100 * ANALYSES["pfs-all"].level
+    headings = {part: f"Ours, all {published.printed('os.n')},\n{part}" for part in parted}
     made = (
         gt.GT(pd.DataFrame(rows), rowname_col="label")
-        .cols_label(
-            printed=f"Printed,\nthe {published.printed('pfs.n')}",
-            ours=f"Ours,\nall {published.printed('os.n')}",
-        )
-        .cols_align("right", ["printed", "ours"])
+        .cols_label(printed=f"Printed,\nthe {published.printed('pfs.n')}", **headings)
+        .cols_align("right", ["printed", *parted])
         .tab_source_note(
-            f"{SYNTHETIC} Ours: {_over(stored)}; nothing printed holds the progression of the earlier "
-            f"patients. Limits at {level:g}%."
+            f"{SYNTHETIC} Ours: {_over(stored)}, and by rule; nothing printed holds the progression of the "
+            f"earlier patients. Limits at {level:g}%. {RULES_NOTE}"
         )
     )
     return tables.printable(made, "pfs-all-randomized", "Imaging-based PFS in all randomized patients")

@@ -4,6 +4,9 @@ A *dropout* is a patient whose time ends before the data cutoff for a reason oth
 end point that is assessed by imaging this includes those whose imaging stopped while they were
 followed on. Patients without an event whose follow-up ran up to the cutoff are no dropouts: they
 stay censored where they are.
+
+Of a patient who left the trial his vital status may have been learned afterwards. Then he is no dropout
+for overall survival. `forgotten` makes a cohort of which nothing was learned so.
 """
 
 from __future__ import annotations
@@ -118,6 +121,27 @@ def rows(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame, paramcd: str, po
         dies=dies,
         covariates=np.column_stack(levels).astype(float) if levels else np.empty((len(data), 0)),
     )
+
+
+def forgotten(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """ADSL and ADTTE of a cohort as if nothing had been learned of a patient after he left the trial.
+
+    Who left is the end state of Figure 1 (kind `left`), when is EOSDT. No death of these patients is known,
+    and their times end on that day at the latest, censored for the reason they left.
+    """
+    left = adsl["EOSSTT"].isin([state.label for state in trial.end_states if state.kind == "left"])
+    adsl = adsl.assign(DTHDT=adsl["DTHDT"].mask(left), LSTALVDT=adsl["LSTALVDT"].mask(left, adsl["EOSDT"]))
+    of_leavers = adsl[left].set_index("USUBJID")
+    until = pd.to_datetime(adtte["USUBJID"].map(of_leavers["EOSDT"]))
+    died = (adtte["CNSR"] == 0) & (adtte["EVNTDESC"] == trial.endpoints[0].event)
+    learned = until.notna() & ((pd.to_datetime(adtte["ADT"]) > until) | died)
+    day = (until - pd.to_datetime(adtte["USUBJID"].map(of_leavers["RANDDT"]))).dt.days + 1
+    adtte = adtte.copy()
+    adtte.loc[learned, "AVAL"] = day[learned].astype(adtte["AVAL"].dtype)
+    adtte.loc[learned, "CNSR"] = 1
+    adtte.loc[learned, "EVNTDESC"] = adtte["USUBJID"].map(of_leavers["EOSSTT"])[learned]
+    adtte.loc[learned, "ADT"] = until[learned]
+    return adsl, adtte
 
 
 def _code(words: str) -> int:

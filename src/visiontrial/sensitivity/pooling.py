@@ -6,7 +6,6 @@ Source: Rubin 1987, Multiple Imputation for Nonresponse in Surveys, doi 10.1002/
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,6 +59,10 @@ class Pooled:
         half = self._t((1 - level) / 2) * np.sqrt(self.total)
         return np.exp(self.log_ratio - half), np.exp(self.log_ratio + half)
 
+    def log_upper(self, alpha: float):
+        """Log of the upper limit at 1 − alpha: below 0 where the ratio is significantly below 1."""
+        return np.log(self.limits(1 - alpha)[1])
+
     def _t(self, tail: float):
         return _t_or_normal(stats.t.isf, stats.norm.isf, tail, self.degrees)
 
@@ -92,8 +95,14 @@ def pool(log_ratio: np.ndarray, variance: np.ndarray) -> Pooled:
 def jackknife(log_ratio: np.ndarray, variance: np.ndarray, statistic: Callable[[Pooled], np.ndarray]):
     """Monte Carlo standard error of a statistic of pooled estimates, leaving out one imputation at a time.
 
+    `log_ratio` and `variance`: (m, ...), the imputations along the first axis. `statistic` is given all m
+    leavings-out at once, pooled, with fields of shape (m, ...), and returns as many values; the error is
+    taken along its first axis. NaN where a value is infinite.
+
     Source: White, Royston and Wood 2011, doi 10.1002/sim.4067, section 7.3.
     """
     size = len(log_ratio)
-    left = [statistic(pool(np.delete(log_ratio, m), np.delete(variance, m))) for m in range(size)]
-    return math.sqrt((size - 1) / size * np.sum((left - np.mean(left)) ** 2))
+    others = np.array([np.delete(np.arange(size), left_out) for left_out in range(size)]).T
+    left = np.asarray(statistic(pool(np.asarray(log_ratio)[others], np.asarray(variance)[others])))
+    left = np.where(np.isfinite(left), left, np.nan)
+    return np.sqrt((size - 1) / size * ((left - left.mean(axis=0)) ** 2).sum(axis=0))[()]

@@ -34,7 +34,8 @@ from visiontrial.cohort.quantities import reconstruction_range
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import DAYS_PER_MONTH, Trial
 from visiontrial.cohort.verify import Analyses
-from visiontrial.sensitivity import coverage, dropout, fits, scenarios, tipping
+from visiontrial.reconstruction import rule_of_members
+from visiontrial.sensitivity import coverage, dropout, fits, pooling, scenarios, tipping
 from visiontrial.sensitivity.imputation import Imputer, Times
 from visiontrial.sensitivity.scenarios import ANALYSES, CONTROL, LU, SCENARIOS, Analysis
 
@@ -82,17 +83,22 @@ def of_member(
     """
     tables: dict[str, list[dict]] = {name: [] for name in _TABLES}
     for analysis in ANALYSES.values():
-        rows = dropout.rows(trial, adsl, adtte, analysis.paramcd, analysis.population)
+        rows = analysis.rows(trial, adsl, adtte)
         drawn = imputer(rows, analysis, member)
         check = _Check(rows, analysis, member, 1.0 if everything_checked else CHECKED)
         here = {"analysis": analysis.name}
         tables["reasons"] += [here | row for row in _reasons(rows)]
-        tables["scenarios"] += [here | row for row in _scenarios(drawn, check)]
+        tables["scenarios"] += [here | row for row in _scenarios(drawn, check, analysis.alpha)]
         if analysis.name in MAPPED:
             columns = tipping.Columns(drawn)
             found = tipping.grid(columns, check.cell)
             tables["maps"] += [here | row for row in _cells(found, analysis)]
-            tables["tips"].append(here | tipping.tipping_factors(found, analysis.alpha))
+            errors = tipping.monte_carlo(found, analysis.alpha)
+            tables["tips"].append(
+                here
+                | tipping.tipping_factors(found, analysis.alpha)
+                | {f"{direction}_error": error for direction, error in errors.items()}
+            )
             tables["lines"] += [
                 here | {"factor_lu": lu, "factor_control": control}
                 for lu, control in zip(found.factors, tipping.line(found, analysis.alpha), strict=True)
@@ -141,18 +147,22 @@ def _reasons(rows: dropout.Rows) -> Iterator[dict]:
             yield {"arm": name, "reason": reason, "patients": int(number)}
 
 
-def _scenarios(drawn: Imputer, check: _Check) -> Iterator[dict]:
+def _scenarios(drawn: Imputer, check: _Check, alpha: float) -> Iterator[dict]:
     for scenario in SCENARIOS.values():
         times = scenario.complete(drawn)
         result = scenarios.result(drawn.rows, times)
         check.cell(times, result.fits, scenario.name)
         pooled = result.pooled
+        upper_error = 0.0  # without imputations nothing was drawn
+        if pooled.imputations > 1:
+            upper_error = float(pooling.jackknife(*result.fits, lambda p: p.log_upper(alpha)))
         yield {
             "scenario": scenario.name,
             "log_ratio": pooled.log_ratio,
             "within": pooled.within,
             "between": pooled.between,
             "imputations": pooled.imputations,
+            "upper_error": upper_error,
             "events_control": result.events[CONTROL],
             "events_lu": result.events[LU],
         }
@@ -202,16 +212,20 @@ class Stored:
 
     One row per member (column `member`) and ...
 
-    scenarios       analysis and scenario: `log_ratio`, `within`, `between`, `imputations`, mean `events_*`
-    tips            analysis: factor at which significance is lost, by direction (`tipping.tipping_factors`)
+    scenarios       analysis and scenario: `log_ratio`, `within`, `between`, `imputations`, mean `events_*`;
+                    `upper_error`, the Monte Carlo error of the log upper limit at the trial's alpha
+    tips            analysis: factor at which significance is lost, by direction (`tipping.tipping_factors`);
+                    `*_error`, the Monte Carlo error of its logarithm
+    lines           analysis and factor of arm 1: factor of arm 0 at which significance is lost (0: never)
     reasons         analysis, arm and reason (also `event` and `cutoff`): `patients`
     all_randomized  imaging-based PFS in all randomized patients, by lifelines
+    rules           `rule`, the rule for late deaths under which the member was made
 
     Ranges over the members (`*_from` and `*_to`, the 2.5% and 97.5% points, and `*_middle`), one row per ...
 
     maps            analysis and pair of factors: `ratio_*`, limits `low_*` and `high_*`, `p_value_*`;
                     `significant`, the share of members whose result is; `displayed_*`, the displayed cohort's
-    lines           analysis and factor of arm 1: factor of arm 0 at which significance is lost (0: never)
+    shares          analysis, pair of factors and rule for late deaths: `significant`, among its members
     readings        analysis, arm and factor: `dropouts_*`, `events_*` among them, `months_*` to the event
 
     And `coverage`, the simulation of `coverage.simulate`.
@@ -219,21 +233,23 @@ class Stored:
 
     scenarios: pd.DataFrame
     tips: pd.DataFrame
+    lines: pd.DataFrame
     reasons: pd.DataFrame
     all_randomized: pd.DataFrame
+    rules: pd.DataFrame
     maps: pd.DataFrame
-    lines: pd.DataFrame
+    shares: pd.DataFrame
     readings: pd.DataFrame
     coverage: pd.DataFrame
     manifest: Mapping[str, Any]
 
 
-_BY_MEMBER = ("scenarios", "tips", "reasons", "all_randomized")
+_BY_MEMBER = ("scenarios", "tips", "lines", "reasons", "all_randomized")
 _RANGES = {
     "maps": (["analysis", "factor_lu", "factor_control"], ["ratio", "low", "high", "p_value"]),
-    "lines": (["analysis", "factor_lu"], ["factor_control"]),
     "readings": (["analysis", "arm", "factor"], ["dropouts", "events", "months"]),
 }
+_STORED = (*_BY_MEMBER, *_RANGES, "rules", "shares")
 
 
 def read(folder: Path = FOLDER, ensemble: Path | None = None) -> Stored:
@@ -249,7 +265,7 @@ def read(folder: Path = FOLDER, ensemble: Path | None = None) -> Stored:
             f"{files.shown(folder)} was made from another ensemble than the one that is stored. "
             f"Make it again: {REMEDY}"
         )
-    tables = {name: parquet.from_bytes(contents[f"{name}.parquet"]) for name in (*_BY_MEMBER, *_RANGES)}
+    tables = {name: parquet.from_bytes(contents[f"{name}.parquet"]) for name in _STORED}
     tables["coverage"] = pd.read_csv(io.BytesIO(contents["coverage.csv"]))
     return Stored(**tables, manifest=manifest)
 
@@ -296,7 +312,7 @@ def make(
     checks = sum(int(part["checks"]["fits"].sum()) for part in parts)
     store.write(
         folder,
-        _contents(parts, list(chosen), shown, simulated),
+        _contents(parts, list(chosen), rule_of_members(ensemble.chains), shown, simulated),
         _manifest(ensemble, len(chosen), shown, checks),
     )
     return folder
@@ -320,7 +336,11 @@ def _run_missing(tasks: Mapping[str, workers.Task], folder: Path, processes: int
 
 
 def _contents(
-    parts: list[dict[str, pd.DataFrame]], members: list[int], shown: int, simulated: pd.DataFrame
+    parts: list[dict[str, pd.DataFrame]],
+    members: list[int],
+    rules: pd.Series,
+    shown: int,
+    simulated: pd.DataFrame,
 ) -> dict[str, bytes]:
     stacked = {
         name: pd.concat([part[name].assign(member=n) for n, part in zip(members, parts, strict=True)])
@@ -333,6 +353,9 @@ def _contents(
     own = stacked["maps"].query("member == @shown").set_index(cells)[_RANGES["maps"][1]]
     own = own.add_prefix("displayed_").assign(significant=share)
     tables["maps"] = tables["maps"].merge(own.reset_index(), on=cells, how="left")
+    by_rule = stacked["maps"].assign(rule=stacked["maps"]["member"].map(rules))
+    tables["shares"] = by_rule.groupby([*cells, "rule"], sort=False)["significant"].mean().reset_index()
+    tables["rules"] = rules.loc[members].rename("rule").rename_axis("member").reset_index()
     contents = {f"{name}.parquet": parquet.to_bytes(_short(table)) for name, table in tables.items()}
     return contents | {
         "coverage.csv": simulated.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode(),
@@ -423,6 +446,7 @@ report's own sensitivity analyses stand in its supplement and are not these.
 | `scenarios.parquet` | per member, analysis and assumption: log hazard ratio, its variances |
 | `maps.parquet` | per analysis and pair of factors: ranges of hazard ratio, limits and P value |
 | `lines.parquet`, `tips.parquet` | where significance is lost |
+| `rules.parquet`, `shares.parquet` | rule for late deaths of each member; significance by rule |
 | `readings.parquet` | what a factor means in patients and months |
 | `reasons.parquet` | patients by reason of censoring |
 | `all_randomized.parquet` | imaging-based progression-free survival in all randomized patients |

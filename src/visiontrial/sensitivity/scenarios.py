@@ -8,9 +8,11 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from visiontrial import published
-from visiontrial.sensitivity import fits, pooling
+from visiontrial.cohort.specification import Trial
+from visiontrial.sensitivity import dropout, fits, pooling
 from visiontrial.sensitivity.bounds import Fate, bounded
 from visiontrial.sensitivity.dropout import REASONS, Rows
 from visiontrial.sensitivity.imputation import Imputer, Model, Times
@@ -24,7 +26,8 @@ class Analysis:
     """One analysis whose dropouts are asked about.
 
     `claims`: stem of the claims that hold its significance level (`.alpha`, two-sided) and the level of its
-    interval (`.ci-level`).
+    interval (`.ci-level`). `forgets`: whether all who left the trial are dropouts, whatever was learned of
+    them afterwards (`dropout.forgotten`).
     """
 
     name: str
@@ -32,6 +35,13 @@ class Analysis:
     paramcd: str
     population: str
     claims: str
+    forgets: bool = False
+
+    def rows(self, trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> Rows:
+        """The rows of this analysis, from a cohort as it is stored."""
+        if self.forgets:
+            adsl, adtte = dropout.forgotten(trial, adsl, adtte)
+        return dropout.rows(trial, adsl, adtte, self.paramcd, self.population)
 
     @property
     def alpha(self) -> float:
@@ -49,6 +59,7 @@ ANALYSES = {
     for analysis in (
         Analysis("pfs", "PFS, analysis set", "PFS", "pfs_set", "pfs"),
         Analysis("os", "OS, all randomized", "OS", "all_randomized", "os"),
+        Analysis("os-left", "OS, all who left as dropouts", "OS", "all_randomized", "os", forgets=True),
         Analysis("os-pfs-set", "OS, analysis set", "OS", "pfs_set", "os"),
         Analysis("pfs-all", "PFS, all randomized", "PFS", "all_randomized", "pfs"),
     )

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -27,15 +29,21 @@ FACTORS = 2.0 ** (np.arange(-OCTAVES * STEPS_PER_OCTAVE, OCTAVES * STEPS_PER_OCT
 """From one sixteenth to sixteen, each the root of two times the one before."""
 
 
-class Grid(NamedTuple):
-    """The map of one cohort: `pooled` has the shape (factors of arm 1, factors of arm 0)."""
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """The map of one cohort: `made` has the shape (imputations, factors of arm 1, factors of arm 0)."""
 
     factors: np.ndarray
-    pooled: pooling.Pooled
+    made: fits.Fits
+
+    @cached_property
+    def pooled(self) -> pooling.Pooled:
+        """Pooled over the imputations, of the shape (factors of arm 1, factors of arm 0)."""
+        return pooling.pool(*self.made)
 
     def upper(self, alpha: float) -> np.ndarray:
         """Log of the upper limit at 1 − alpha: negative where the result is significant."""
-        return np.log(self.pooled.limits(1 - alpha)[1])
+        return self.pooled.log_upper(alpha)
 
 
 class Columns:
@@ -69,7 +77,7 @@ def grid(columns: Columns, inspect: Callable[[Times, fits.Fits, str], None] | No
             if inspect:
                 inspect(times, made[-1], f"factors number {lu} and {control}")
     by_cell = (np.stack(part, axis=1).reshape(-1, size, size) for part in zip(*made, strict=True))
-    return Grid(columns.factors, pooling.pool(*by_cell))
+    return Grid(columns.factors, fits.Fits(*by_cell))
 
 
 def crossing(factors: np.ndarray, upper: np.ndarray) -> float:
@@ -110,14 +118,34 @@ def tipping_factors(found: Grid, alpha: float) -> dict[str, float]:
     by which that of arm 0's is divided, those of arm 1 as observed. `both`: both at once, by the same factor.
     """
     upper = found.upper(alpha)
-    centre = len(found.factors) // 2
-    worse = found.factors[centre:]
-    paths = {
-        "lu": upper[centre:, centre],
-        "control": upper[centre, centre::-1],
-        "both": upper[range(centre, 2 * centre + 1), range(centre, -1, -1)],
+    return {
+        direction: crossing(found.factors[len(found.factors) // 2 :], upper[cells])
+        for direction, cells in _paths(found).items()
     }
-    return {direction: crossing(worse, along) for direction, along in paths.items()}
+
+
+def monte_carlo(found: Grid, alpha: float) -> dict[str, float]:
+    """Monte Carlo standard error of the logarithm of each tipping factor, by jackknife over the imputations.
+
+    NaN where, with one imputation left out, significance is lost nowhere in the grid.
+    """
+    worse = found.factors[len(found.factors) // 2 :]
+    return {
+        direction: pooling.jackknife(
+            *(values[:, *cells] for values in found.made),
+            lambda pooled: np.log([crossing(worse, upper) for upper in pooled.log_upper(alpha)]),
+        )
+        for direction, cells in _paths(found).items()
+    }
+
+
+def _paths(found: Grid) -> dict[str, tuple]:
+    """The cells from the centre of the map to its edge, by direction of `DIRECTIONS`."""
+    size = len(found.factors)
+    centre = size // 2
+    outwards, inwards = np.arange(centre, size), np.arange(centre, -1, -1)
+    still = np.full(len(outwards), centre)
+    return {"lu": (outwards, still), "control": (still, inwards), "both": (outwards, inwards)}
 
 
 class Reading(NamedTuple):
