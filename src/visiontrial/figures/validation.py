@@ -53,7 +53,7 @@ def _curve_panels(rows: pd.DataFrame, of_trial: pd.DataFrame, width: int, height
     for i, endpoint in enumerate(of_trial.itertuples()):
         base = alt.Chart(rows[rows["endpoint"] == endpoint.endpoint]).encode(
             x=alt.X("month:Q", title="Months from randomization" if i == len(of_trial) - 1 else None),
-            color=alt.Color("who:N", scale=colours, legend=key if i == 0 else None),
+            color=alt.Color("who:N", scale=colours, legend=key),
         )
         y = alt.Scale(domain=[0, 100])
         band = base.mark_area(interpolate="step-after", opacity=0.28, line=False).encode(
@@ -61,7 +61,7 @@ def _curve_panels(rows: pd.DataFrame, of_trial: pd.DataFrame, width: int, height
         )
         truth = base.mark_line(interpolate="step-after", strokeWidth=1.8).encode(
             y=alt.Y("truth:Q", scale=y),
-            strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=key if i == 0 else None),
+            strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=key),
             tooltip=[
                 alt.Tooltip("who:N", title="Arm"),
                 alt.Tooltip("month:Q", title="Month"),
@@ -205,8 +205,8 @@ def left_out_ranges(table: pd.DataFrame) -> render.Figure:
     rows = _left_out_rows(table)
     return render.Figure(
         name="trust-left-out",
-        chart=_left_out_chart(rows, width=330, labels=240),
-        narrow=_left_out_chart(rows, width=150, labels=128),
+        chart=_range_panels(rows, width=330, labels=240),
+        narrow=_range_panels(rows, width=150, labels=128),
         description=_left_out_in_words(rows),
     )
 
@@ -229,14 +229,19 @@ def _left_out_rows(table: pd.DataFrame) -> pd.DataFrame:
         published=shown["printed"].astype(float),
         unit=np.where(ratios, "ratio", "months"),
         what=[_claim_in_words(claim) for claim in shown["claim_id"]],
-        outcome=np.where(shown["covered"] == "yes", "in the range", "outside it"),
+        outcome=_outcome(shown),
+        **{"from": shown["left_out_low"], "to": shown["left_out_high"]},
     )
+
+
+def _outcome(table: pd.DataFrame) -> np.ndarray:
+    return np.where(table["covered"] == "yes", "in the range", "outside it")
 
 
 _WORDS = {
     "os": "OS", "os-pfs-set": "OS, PFS set", "pfs": "PFS", "sse": "SSE", "followup": "follow-up",
     "hr": "hazard ratio", "ci-low": "lower limit", "ci-high": "upper limit", "median": "median",
-    "lu": "177Lu", "control": "control",
+    "lu": "177Lu", "control": "control", "median_low": "lower limit", "median_high": "upper limit",
 }  # fmt: skip
 
 
@@ -249,14 +254,17 @@ def _claim_in_words(claim_id: str) -> str:
     return ", ".join([_WORDS[first], *arm, *words])
 
 
-def _left_out_chart(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatChart:
+def _range_panels(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatChart:
+    """Bars from `low` to `high` and the number `published`, one panel per `unit` that the rows have."""
     outcomes = ["in the range", "outside it"]
     colours = alt.Scale(domain=outcomes, range=[render.PALETTE["match"], render.PALETTE["differs"]])
     shapes = alt.Scale(domain=outcomes, range=["circle", "diamond"])
     key = alt.Legend(title="Published value", orient="top", direction="horizontal")
     panels = []
-    for i, (unit, title) in enumerate(_UNITS.items()):
+    for unit, title in _UNITS.items():
         here = rows[rows["unit"] == unit]
+        if here.empty:
+            continue
         scale = alt.Scale(
             type="log" if unit == "ratio" else "linear", zero=False, nice=unit == "months", padding=8
         )
@@ -276,13 +284,13 @@ def _left_out_chart(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatC
         )
         dots = base.mark_point(filled=True, size=80, opacity=1).encode(
             x=alt.X("published:Q", scale=scale),
-            color=alt.Color("outcome:N", scale=colours, legend=key if i == 0 else None),
-            shape=alt.Shape("outcome:N", scale=shapes, legend=key if i == 0 else None),
+            color=alt.Color("outcome:N", scale=colours, legend=key),
+            shape=alt.Shape("outcome:N", scale=shapes, legend=key),
             tooltip=[
-                alt.Tooltip("what:N", title="Left out"),
+                alt.Tooltip("what:N", title="Number"),
                 alt.Tooltip("printed:N", title="Published"),
-                alt.Tooltip("left_out_low:N", title="Predicted from"),
-                alt.Tooltip("left_out_high:N", title="to"),
+                alt.Tooltip("from:N", title="Range from"),
+                alt.Tooltip("to:N", title="to"),
                 alt.Tooltip("members:Q", title="Cohorts"),
             ],
         )
@@ -301,6 +309,90 @@ def _left_out_in_words(rows: pd.DataFrame) -> str:
         f"{hits} of {len(rows)} published values lie in the range that the other numbers predict when their "
         f"block is left out. {listed}. {SYNTHETIC} {NOT_CONFIDENCE}"
     )
+
+
+# --- published later -------------------------------------------------------------------------------
+
+LATER = "Ranges: reconstruction, the central 95% of the synthetic cohorts."
+
+
+def later_ranges(table: pd.DataFrame) -> render.Figure:
+    """Numbers published after the report against the reconstruction ranges; from `later.read`."""
+    rows = _later_rows(table)
+    return render.Figure(
+        name="trust-later",
+        chart=_range_panels(rows, width=330, labels=180),
+        narrow=_range_panels(rows, width=150, labels=128),
+        description=_later_in_words(table),
+    )
+
+
+def _later_rows(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns=["source", "date_read"]).assign(
+        low=table["low"].round(3),
+        high=table["high"].round(3),
+        printed=table["published"],
+        published=table["published"].astype(float),
+        unit="months",
+        what=[_quantity_in_words(name) for name in table["quantity"]],
+        outcome=_outcome(table),
+        **{"from": _ends(table, "low"), "to": _ends(table, "high")},
+    )
+
+
+def _quantity_in_words(name: str) -> str:
+    paramcd, _, quantity, arm = name.split(".")
+    return f"{paramcd}, {_WORDS[arm]}, {_WORDS[quantity]}"
+
+
+def _ends(table: pd.DataFrame, end: str) -> list[str]:
+    return [
+        left_out.as_the_paper(value, like) for value, like in zip(table[end], table["published"], strict=True)
+    ]
+
+
+def _later_in_words(table: pd.DataFrame) -> str:
+    hits = int((table["covered"] == "yes").sum())
+    ends = zip(table.itertuples(), _ends(table, "low"), _ends(table, "high"), strict=True)
+    listed = "; ".join(
+        f"{row.what}: {row.published}, range {low} to {high}" + ("" if row.covered == "yes" else " (outside)")
+        for row, low, high in ends
+    )
+    return (
+        f"{hits} of {len(table)} numbers published after the report lie in the reconstruction range. "
+        f"{listed}. {LATER} {NOT_CONFIDENCE}"
+    )
+
+
+def later_table(table: pd.DataFrame) -> tables.Printable:
+    """The later numbers in their ranges, and how many cohorts lie below each; from `later.read`."""
+    frame = pd.DataFrame(
+        {
+            "label": table["what"],
+            "published": table["published"],
+            "range": [
+                f"{low} to {high}"
+                for low, high in zip(_ends(table, "low"), _ends(table, "high"), strict=True)
+            ],
+            "below": [f"{share:.0%}" for share in table["below"]],
+            "covered": table["covered"],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label")
+        .tab_stubhead("Number, months")
+        .cols_label(
+            published="Published\nlater",
+            range="Reconstruction\nrange",
+            below="Cohorts\nbelow it",
+            covered="Held",
+        )
+        .cols_align("right", ["published", "range", "below", "covered"])
+        .tab_source_note(f"{LATER} {NOT_CONFIDENCE} A share of cohorts is no probability.")
+    )
+    for number, source in enumerate(dict.fromkeys(table["source"]), 1):
+        made = made.tab_source_note(f"Source {number}. {source}")
+    return tables.printable(made, "trust-later", "Published after the report, and where the cohorts put it")
 
 
 # --- tables ----------------------------------------------------------------------------------------
@@ -559,9 +651,12 @@ def peers_table(real: pd.DataFrame) -> tables.Printable:
 
 
 def _peers() -> list[Peer]:
+    facts = design.outside_facts("peer.")
+
     def peer(words: str, fact_id: str, unit: str) -> Peer:
         number, source = design.outside_fact(fact_id)
-        return Peer(words, f"{number:g}{unit}", source)
+        read = "" if facts.loc[fact_id, "date_read"] else " (at second hand: not read there by us)"
+        return Peer(words, f"{number:g}{unit}", source + read)
 
     ratios, tolerance, validated = (
         f"{design.outside_fact(fact_id)[0]:g}"
