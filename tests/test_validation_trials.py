@@ -270,7 +270,14 @@ def compared() -> pd.DataFrame:
         ("b", "ph_slope", "OS", math.nan, 0.0, 0.0, 0.0, None, True),
     ]
     table = pd.DataFrame(rows, columns=columns).astype({"covered": "Int64"})
-    return table.assign(group="report", report=comparisons.FULL, arm="all", members=19, failures=0)
+    return table.assign(
+        group="report",
+        report=comparisons.FULL,
+        arm="all",
+        members=19,
+        failures=0,
+        dataset=table["comparison"],
+    )
 
 
 def test_a_summary_by_hand():
@@ -287,6 +294,19 @@ def test_a_summary_by_hand():
     assert "events" not in table.index
     assert table.loc["all", "quantities"] == 4
     assert trials.by_comparison(compared())[["quantities", "covered"]].to_numpy().tolist() == [[2, 1], [2, 2]]
+
+
+def test_comparisons_of_one_data_set_count_as_one_trial():
+    # Both comparisons share patients: one trial, of which two of three landmarks are covered.
+    table = trials.summarize(compared().assign(dataset="one")).set_index("kind")
+    landmarks = table.loc["survival"]
+    assert landmarks["trials"] == 1
+    assert landmarks["coverage"] == pytest.approx(2 / 3)
+    assert landmarks["coverage_high"] == pytest.approx(trials.binomial_limits(2 / 3, 1)[1])
+    # The rule of the answers keeps counting comparisons, which is stricter: half of a trial and a whole one.
+    assert landmarks["strict_high"] == pytest.approx(trials.binomial_limits(0.75, 2)[1])
+    assert {c.dataset for c in comparisons.COMPARISONS if c.name.startswith("pbc")} == {"pbc"}
+    assert len({c.dataset for c in comparisons.COMPARISONS if c.group == "report"}) == 7
 
 
 def test_every_quantity_of_the_engine_has_a_kind():
