@@ -130,7 +130,7 @@ def _coverage_rows(table: pd.DataFrame) -> pd.DataFrame:
             )
         }  # fmt: skip
         counted = [
-            f"{int(c)} of {int(q)} in {int(t)} trials"
+            f"{int(c)} of {int(q)}, trials: {int(t)}"
             for c, q, t in zip(
                 table[f"covered_{source}"],
                 table[f"quantities_{source}"],
@@ -183,7 +183,7 @@ def _coverage_in_words(table: pd.DataFrame) -> str:
     parts = []
     for row in table.itertuples():
         parts.append(
-            f"{_SHORT[row.kind]}: {row.coverage_real:.0%} in {row.trials_real} real comparisons "
+            f"{_SHORT[row.kind]}: {row.coverage_real:.0%} in {row.trials_real} real data sets "
             f"({row.coverage_low_real:.0%} to {row.coverage_high_real:.0%}), {row.coverage_simulated:.0%} in "
             f"{row.trials_simulated} simulated trials"
         )
@@ -464,39 +464,49 @@ def _p_text(p: float) -> str:
 
 
 def reports_table(summary: pd.DataFrame, names: dict[str, str]) -> tables.Printable:
-    """Coverage, mean absolute error and width by what the paper prints; a summary of the same comparisons.
+    """Coverage, bias, error and width by what the paper prints; a summary of the same comparisons.
 
     `names`: the reports' names in words, in order.
     """
-    kinds = ("survival", "restricted mean difference", "median limits", "log-rank statistic")
+    kinds = (
+        "events", "survival", "restricted mean difference", "median limits", "log-rank statistic",
+    )  # fmt: skip
     rows = []
     for kind in kinds:
         of_kind = summary[summary["kind"] == kind].set_index("report")
+        what = evidence.KINDS[kind]
         for report, words in names.items():
+            if report not in of_kind.index:
+                continue
             row = of_kind.loc[report]
-            what = evidence.KINDS[kind]
             rows.append(
                 {
                     "group": what.subject + (f", {what.unit}" if what.unit else ""),
                     "label": words,
-                    "coverage": f"{row['covered']} of {row['quantities']}",
-                    "error": f"{what.factor * row['absolute_error']:.{what.decimals}f}",
-                    "width": f"{what.factor * row['width']:.{what.decimals}f}",
+                    "held": f"{row['covered']} of {row['quantities']}",
+                    "coverage": f"{row['coverage_low']:.0%} to {row['coverage_high']:.0%}",
+                    **{name: _scaled(what, row[name]) for name in ("bias", "absolute_error", "width")},
                 }
             )
     made = (
         gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
         .tab_stubhead("The paper prints")
         .cols_label(
-            coverage="Held by\nthe range", error="Mean absolute\nerror", width="Mean width\nof the range"
+            held="Held by\nthe range", coverage="Coverage,\n95% limits", bias="Bias",
+            absolute_error="Mean absolute\nerror", width="Mean width\nof the range",
         )
-        .cols_align("right", ["coverage", "error", "width"])
+        .cols_align("right", ["held", "coverage", "bias", "absolute_error", "width"])
         .tab_source_note(
-            "Error: of the middle of the synthetic cohorts. The range is one of reconstruction, from the "
-            "smallest to the largest cohort."
+            "Bias and error: of the middle of the synthetic cohorts. The range is one of reconstruction, from "
+            "the smallest cohort to the largest. The limits show sampling, and count data sets."
         )
-    )
+    )  # fmt: skip
     return tables.printable(made, "trust-reports", "What is lost as the paper prints less")
+
+
+def _scaled(kind: evidence.Kind, value: float) -> str:
+    """A stored value of this kind as it is shown, without its unit."""
+    return f"{kind.factor * value:.{kind.decimals}f}".replace("-", "−")
 
 
 def referee_table(answers: pd.DataFrame) -> tables.Printable:
@@ -575,8 +585,7 @@ def evidence_table(beside: pd.DataFrame) -> tables.Printable:
         for source in _SOURCES:
             shown[f"{source}.held"] = f"{row[f'covered_{source}']} of {row[f'quantities_{source}']}"
             for column in ("bias", "absolute_error", "width"):
-                value = kind.factor * row[f"{column}_{source}"]
-                shown[f"{source}.{column}"] = f"{value:.{kind.decimals}f}".replace("-", "−")
+                shown[f"{source}.{column}"] = _scaled(kind, row[f"{column}_{source}"])
         rows.append(shown)
     made = gt.GT(pd.DataFrame(rows), rowname_col="label").tab_stubhead("Quantity")
     headings = {"held": "Held", "bias": "Bias", "absolute_error": "Mean absolute\nerror", "width": "Width"}
