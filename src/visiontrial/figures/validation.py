@@ -497,7 +497,7 @@ def reports_table(summary: pd.DataFrame, names: dict[str, str]) -> tables.Printa
         )
         .cols_align("right", ["held", "coverage", "bias", "absolute_error", "width"])
         .tab_source_note(
-            "Bias and error: of the middle of the synthetic cohorts. The range is one of reconstruction, from "
+            "Bias and error: of the middle of the synthetic cohorts. The range is of reconstruction, from "
             "the smallest cohort to the largest. The limits show sampling, and count data sets."
         )
     )  # fmt: skip
