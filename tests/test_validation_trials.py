@@ -326,8 +326,7 @@ def test_a_range_on_both_sides_of_the_conventional_value_decides_nothing():
 def both(real_high: float, simulated_high: float, kind: str = "survival") -> pd.DataFrame:
     row = {
         "kind": kind, "coverage_high_real": real_high, "nominal_real": 0.9, "absolute_error_real": 0.02,
-        "width_real": 0.1,
-        "coverage_high_simulated": simulated_high, "nominal_simulated": 0.9,
+        "absolute_error_simulated": 0.03, "coverage_high_simulated": simulated_high, "nominal_simulated": 0.9,
         "held_real": real_high >= 0.9, "held_simulated": simulated_high >= 0.9,
     }  # fmt: skip
     return pd.DataFrame([row])
@@ -340,7 +339,8 @@ def both(real_high: float, simulated_high: float, kind: str = "survival") -> pd.
 def test_answers_follow_the_rule(real, simulated, answer):
     table = evidence.sentences(both(real, simulated), compared())
     assert table["answer"].tolist() == [answer]
-    assert "2.0 percentage points on average, its width is 10.0" in table["sentence"].iloc[0]
+    said = "its middle is off by 2.0 percentage points in real and 3.0 percentage points in simulated trials"
+    assert said in table["sentence"].iloc[0]
 
 
 def test_proportional_hazards_are_refused_where_the_members_disagree():
@@ -352,6 +352,36 @@ def test_proportional_hazards_are_refused_where_the_members_disagree():
 def test_what_nine_trials_can_decide():
     # R: binom.test(9, 9)$conf.int[1] = 0.6637329
     assert evidence.detectable(9) == pytest.approx(0.6637329, abs=1e-6)
+
+
+def test_how_lenient_the_rule_is():
+    # R: binom.test(6, 9)$conf.int[2] = 0.9251, binom.test(5, 9)$conf.int[2] = 0.8632
+    assert 5 / 9 < evidence.smallest_passing(9, 0.9) <= 6 / 9
+    assert evidence.smallest_passing(1000, 0.9) > 0.87
+
+
+def test_limits_that_are_not_reached_are_counted_apart():
+    table = compared().assign(quantity="median_low")
+    table.loc[0, "truth"] = math.inf
+    # Judged with known coverage are four rows; one of them is not reached, one of the other three is missed.
+    assert evidence.reached(table) == (2, 3, 1)
+
+
+def test_landmarks_by_hand():
+    table = evidence.by_landmark(compared(), compared().iloc[:2]).set_index(["trials", "month"])
+    six = table.loc[("real", 6)]
+    assert six[["arms", "covered"]].tolist() == [2, 2]
+    assert six["bias"] == pytest.approx((0.1 + 0) / 2)
+    assert six["above"] == 0
+    assert table.loc[("simulated", 12), "covered"] == 0
+
+
+def test_dropout_is_told_apart_in_both_bodies_of_evidence():
+    real = compared().replace({"comparison": {"a": "pbc-dropout"}})
+    simulations = compared().assign(family=["dropout", "cure"] * 3)
+    table = evidence.by_dropout(real, simulations)
+    assert table["trials"].tolist() == ["real", "real", "simulated", "simulated"]
+    assert table[["quantities", "covered"]].to_numpy().tolist() == [[2, 2], [2, 1], [2, 1], [2, 2]]
 
 
 # --- run and store --------------------------------------------------------------------------------

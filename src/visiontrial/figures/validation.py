@@ -600,6 +600,54 @@ def evidence_table(beside: pd.DataFrame) -> tables.Printable:
     return tables.printable(made, "trust-evidence", "The two bodies of evidence, by kind of quantity")
 
 
+def landmarks_table(landmarks: pd.DataFrame) -> tables.Printable:
+    """Survival at landmarks, month by month, in both bodies of evidence; from `evidence.by_landmark`."""
+    kind = evidence.KINDS["survival"]
+    frame = pd.DataFrame(
+        {
+            "group": [f"{source.capitalize()} trials" for source in landmarks["trials"]],
+            "label": [f"{month} months" for month in landmarks["month"]],
+            "held": [f"{row.covered} of {row.arms}" for row in landmarks.itertuples()],
+            "bias": [_scaled(kind, bias) for bias in landmarks["bias"]],
+            "above": [f"{share:.0%}" for share in landmarks["above"]],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label", groupname_col="group")
+        .tab_stubhead("Survival at")
+        .cols_label(held="Held by\nthe range", bias="Bias,\npoints", above="Truth above\nthe middle")
+        .cols_align("right", ["held", "bias", "above"])
+        .tab_source_note(
+            "Arms of trials. Bias: middle of the synthetic cohorts minus the truth, in percentage points. "
+            "Without bias the truth would lie above the middle in about half of the arms."
+        )
+    )
+    return tables.printable(made, "trust-landmarks", "Survival month by month: where the middle lies too low")
+
+
+def dropout_table(split: pd.DataFrame) -> tables.Printable:
+    """What is held with and without heavy early dropout; from `evidence.by_dropout`."""
+    frame = pd.DataFrame(
+        {
+            "group": [f"{source.capitalize()} trials" for source in split["trials"]],
+            "label": ["Many of one arm leave early" if d else "Others" for d in split["dropout"]],
+            "comparisons": split["comparisons"],
+            "held": [f"{row.covered} of {row.quantities}" for row in split.itertuples()],
+            "share": [f"{row.covered / row.quantities:.0%}" for row in split.itertuples()],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label", groupname_col="group")
+        .tab_stubhead("Trials")
+        .cols_label(comparisons="Comparisons\njudged", held="Held by\nthe range", share="Share")
+        .cols_align("right", ["comparisons", "held", "share"])
+        .tab_source_note(
+            "True values within the reconstruction range of synthetic cohorts, all kinds of quantity together."
+        )
+    )
+    return tables.printable(made, "trust-dropout", "With and without heavy early dropout in one arm")
+
+
 def left_out_table(table: pd.DataFrame) -> tables.Printable:
     """Every left-out claim, repeats and P values too; from `left_out.read_ranges`."""
     names = {block.name: block.label for block in left_out.BLOCKS}
