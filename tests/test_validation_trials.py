@@ -360,6 +360,13 @@ def test_how_lenient_the_rule_is():
     assert evidence.smallest_passing(1000, 0.9) > 0.87
 
 
+def test_a_comparison_with_too_few_members_is_named():
+    table = compared()
+    table.loc[table["comparison"] == "b", "covered"] = pd.NA
+    assert evidence.not_judged(table) == ["b"]
+    assert evidence.not_judged(compared()) == []
+
+
 def test_limits_that_are_not_reached_are_counted_apart():
     table = compared().assign(quantity="median_low")
     table.loc[0, "truth"] = math.inf

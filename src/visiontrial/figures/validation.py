@@ -48,7 +48,10 @@ def _curve_panels(rows: pd.DataFrame, of_trial: pd.DataFrame, width: int, height
         range=[render.PALETTE[colour] for colour in _ARM_COLOURS.values()],
     )
     dashes = alt.Scale(domain=[names[arm] for arm in _ARM_COLOURS], range=[[6, 3], [1, 0]])
-    key = alt.Legend(title=None, orient="top", columns=1 if width < 400 else 2, labelLimit=width)
+    key = alt.Legend(
+        title=None, orient="top", columns=1 if width < 400 else 2, labelLimit=width,
+        symbolType="stroke", symbolSize=400, symbolOpacity=1, symbolStrokeWidth=2,
+    )  # fmt: skip
     panels = []
     for i, endpoint in enumerate(of_trial.itertuples()):
         base = alt.Chart(rows[rows["endpoint"] == endpoint.endpoint]).encode(
@@ -165,9 +168,7 @@ def _coverage_chart(rows: pd.DataFrame, width: int, columns: int) -> alt.LayerCh
         alt.Tooltip("high:Q", title="to, %", format=".0f"),
     ]
     title = (
-        ["Held by the range, %", "(with sampling limits)"]
-        if width < 200
-        else "Truth held by the range, % (95% limits)"
+        ["Held by the range, %", "(95% limits)"] if width < 200 else "Truth held by the range, % (95% limits)"
     )
     limits = base.mark_rule(strokeWidth=1.6).encode(x=alt.X("low:Q", scale=x, title=title), x2="high:Q")
     dots = base.mark_point(filled=True, size=70, opacity=1).encode(
@@ -642,7 +643,7 @@ def dropout_table(split: pd.DataFrame) -> tables.Printable:
         .cols_label(comparisons="Comparisons\njudged", held="Held by\nthe range", share="Share")
         .cols_align("right", ["comparisons", "held", "share"])
         .tab_source_note(
-            "True values within the reconstruction range of synthetic cohorts, all kinds of quantity together."
+            "True values within the reconstruction range of synthetic cohorts, all kinds of quantity together"
         )
     )
     return tables.printable(made, "trust-dropout", "With and without heavy early dropout in one arm")
@@ -712,7 +713,7 @@ def _peers() -> list[Peer]:
 
     def peer(words: str, fact_id: str, unit: str) -> Peer:
         number, source = design.outside_fact(fact_id)
-        read = "" if facts.loc[fact_id, "date_read"] else " (at second hand: not read there by us)"
+        read = "" if facts.loc[fact_id, "date_read"] else " (second hand)"
         return Peer(words, f"{number:g}{unit}", source + read)
 
     ratios, tolerance, validated = (
@@ -733,8 +734,7 @@ def _ours(summary: pd.DataFrame) -> Peer:
     kind = "restricted mean difference"
     row = summary.loc[kind]
     return Peer(
-        f"This engine on {row['trials']} real comparisons: difference of restricted means, "
-        "mean absolute error",
+        f"This engine on {row['trials']} real data sets: difference of restricted means, mean absolute error",
         evidence.measured(evidence.KINDS[kind], row["absolute_error"]),
         "this chapter",
     )

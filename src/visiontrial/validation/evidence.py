@@ -159,6 +159,12 @@ def known(compared: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(kind=rows["quantity"].map(trials.KINDS))
 
 
+def not_judged(compared: pd.DataFrame) -> list[str]:
+    """Comparisons of which nothing can be judged: fewer than half of their chains found a cohort."""
+    judged = set(known(compared)["comparison"])
+    return [name for name in dict.fromkeys(compared["comparison"]) if name not in judged]
+
+
 def reached(compared: pd.DataFrame) -> tuple[int, int, int]:
     """Limits of medians: held and all among those that the truth reaches, and how many it does not reach.
 
