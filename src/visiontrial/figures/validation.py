@@ -248,15 +248,20 @@ _WORDS = {
 
 def _claim_in_words(claim_id: str) -> str:
     if claim_id == "followup.median":
-        return "time to cutoff, median"
+        return "time to cutoff; median"
     first, *rest = claim_id.split(".")
     words = [_WORDS[part] for part in rest if part not in ("lu", "control")]
     arm = [_WORDS[part] for part in rest if part in ("lu", "control")]
-    return ", ".join([_WORDS[first], *arm, *words])
+    return f"{', '.join([_WORDS[first], *arm])}; {', '.join(words)}"
 
 
 def _range_panels(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatChart:
-    """Bars from `low` to `high` and the number `published`, one panel per `unit` that the rows have."""
+    """Bars from `low` to `high` and the number `published`, one panel per `unit` that the rows have.
+
+    `what` names each row as `subject; statistic`, on two lines where there is little room.
+    """
+    small = width < 200
+    label = "split(datum.label, '; ')" if small else "replace(datum.label, '; ', ', ')"
     outcomes = ["in the range", "outside it"]
     colours = alt.Scale(domain=outcomes, range=[render.PALETTE["match"], render.PALETTE["differs"]])
     shapes = alt.Scale(domain=outcomes, range=["circle", "diamond"])
@@ -277,7 +282,9 @@ def _range_panels(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatCha
         base = alt.Chart(here).encode(
             y=alt.Y(
                 "what:N", sort=list(here["what"]), title=None,
-                axis=alt.Axis(labelLimit=labels, minExtent=labels, maxExtent=labels, grid=False),
+                axis=alt.Axis(
+                    labelExpr=label, labelOffset=-7 if small else 0, labelLimit=labels, minExtent=labels, maxExtent=labels, grid=False
+                ),
             )
         )  # fmt: skip
         span = base.mark_bar(height=9, opacity=0.35, color=render.PALETTE["fitted"]).encode(
@@ -295,14 +302,14 @@ def _range_panels(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatCha
                 alt.Tooltip("members:Q", title="Cohorts"),
             ],
         )
-        panels.append(alt.layer(span, dots).properties(width=width, height=22 * len(here)))
+        panels.append(alt.layer(span, dots).properties(width=width, height=(34 if small else 22) * len(here)))
     return alt.vconcat(*panels, spacing=18)
 
 
 def _left_out_in_words(rows: pd.DataFrame) -> str:
     hits = int((rows["covered"] == "yes").sum())
     listed = "; ".join(
-        f"{r.what} {r.printed}, predicted {r.left_out_low} to {r.left_out_high}"
+        f"{r.what.replace('; ', ', ')} {r.printed}, predicted {r.left_out_low} to {r.left_out_high}"
         + ("" if r.covered == "yes" else " (outside)")
         for r in rows.itertuples()
     )
@@ -343,7 +350,7 @@ def _later_rows(table: pd.DataFrame) -> pd.DataFrame:
 
 def _quantity_in_words(name: str) -> str:
     paramcd, _, quantity, arm = name.split(".")
-    return f"{paramcd}, {_WORDS[arm]}, {_WORDS[quantity]}"
+    return f"{paramcd}, {_WORDS[arm]}; {_WORDS[quantity]}"
 
 
 def _ends(table: pd.DataFrame, end: str) -> list[str]:
