@@ -283,7 +283,8 @@ def _range_panels(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatCha
             y=alt.Y(
                 "what:N", sort=list(here["what"]), title=None,
                 axis=alt.Axis(
-                    labelExpr=label, labelOffset=-7 if small else 0, labelLimit=labels, minExtent=labels, maxExtent=labels, grid=False
+                    labelExpr=label, labelOffset=-7 if small else 0, labelLimit=labels,
+                    minExtent=labels, maxExtent=labels, grid=False,
                 ),
             )
         )  # fmt: skip
