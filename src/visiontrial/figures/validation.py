@@ -391,9 +391,9 @@ def later_table(table: pd.DataFrame) -> tables.Printable:
         gt.GT(frame, rowname_col="label")
         .tab_stubhead("Number, months")
         .cols_label(
-            published="Published\nlater",
-            range="Reconstruction\nrange",
-            below="Cohorts\nbelow it",
+            published="Published later",
+            range="Reconstruction range",
+            below="Cohorts below it",
             covered="Held",
         )
         .cols_align("right", ["published", "range", "below", "covered"])
@@ -414,16 +414,16 @@ def inventory_table() -> tables.Printable:
             "name": [f"{known.name} ({known.package})" for known in datasets.INVENTORY],
             "patients": [known.patients for known in datasets.INVENTORY],
             "randomized": ["yes" if known.randomized else "no" for known in datasets.INVENTORY],
-            "what": [known.what for known in datasets.INVENTORY],
             "used": [known.used for known in datasets.INVENTORY],
+            "what": [known.what for known in datasets.INVENTORY],
         }
     )
     made = (
         gt.GT(frame, rowname_col="name")
         .tab_stubhead("Data set")
-        .cols_label(patients="Patients", randomized="Randomized", what="What it is", used="Used")
+        .cols_label(patients="Patients", randomized="Randomized", used="Used", what="What it is")
         .cols_align("right", ["patients"])
-        .cols_align("left", ["randomized", "what", "used"])
+        .cols_align("left", ["randomized", "used", "what"])
     )
     return tables.printable(made, "trust-inventory", "Real trials inside packages, and what they are")
 
@@ -455,8 +455,8 @@ def trials_table(found: trials.RealTrials) -> tables.Printable:
         gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
         .tab_stubhead("Comparison")
         .cols_label(
-            patients="Patients", endpoints="Events", ph="Proportional\nhazards, P", members="Cohorts",
-            held="Held by\nthe range",
+            patients="Patients", endpoints="Events", ph="Proportional hazards, P", members="Cohorts",
+            held="Held by the range",
         )
         .cols_align("right", ["patients", "endpoints", "ph", "members", "held"])
         .tab_source_note(
@@ -501,8 +501,8 @@ def reports_table(summary: pd.DataFrame, names: dict[str, str]) -> tables.Printa
         gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
         .tab_stubhead("The paper prints")
         .cols_label(
-            held="Held by\nthe range", coverage="Coverage,\n95% limits", bias="Bias",
-            absolute_error="Mean absolute\nerror", width="Mean width\nof the range",
+            held="Held by the range", coverage="Coverage, 95% limits", bias="Bias",
+            absolute_error="Mean absolute error", width="Mean width",
         )
         .cols_align("right", ["held", "coverage", "bias", "absolute_error", "width"])
         .tab_source_note(
@@ -536,7 +536,7 @@ def referee_table(answers: pd.DataFrame) -> tables.Printable:
         gt.GT(frame, rowname_col="label")
         .tab_stubhead("Analysis")
         .cols_label(
-            r="R calls", ours="We call", default="R's default", match="Same", largest="Apart by\nat most",
+            r="R calls", ours="We call", default="R's default", match="Same", largest="Apart by at most",
             reason="Why not",
         )
         .cols_align("left", ["r", "ours", "default", "reason"])
@@ -597,7 +597,7 @@ def evidence_table(beside: pd.DataFrame) -> tables.Printable:
                 shown[f"{source}.{column}"] = _scaled(kind, row[f"{column}_{source}"])
         rows.append(shown)
     made = gt.GT(pd.DataFrame(rows), rowname_col="label").tab_stubhead("Quantity")
-    headings = {"held": "Held", "bias": "Bias", "absolute_error": "Mean absolute\nerror", "width": "Width"}
+    headings = {"held": "Held", "bias": "Bias", "absolute_error": "Mean absolute error", "width": "Width"}
     for source, words in _SOURCES.items():
         columns = [f"{source}.{column}" for column in headings]
         made = made.tab_spanner(words.capitalize(), columns, id=source).cols_align("right", columns)
@@ -624,7 +624,7 @@ def landmarks_table(landmarks: pd.DataFrame) -> tables.Printable:
     made = (
         gt.GT(frame, rowname_col="label", groupname_col="group")
         .tab_stubhead("Survival at")
-        .cols_label(held="Held by\nthe range", bias="Bias,\npoints", above="Truth above\nthe middle")
+        .cols_label(held="Held by the range", bias="Bias,\npoints", above="Truth above the middle")
         .cols_align("right", ["held", "bias", "above"])
         .tab_source_note(
             "Arms of trials. Bias: middle of the synthetic cohorts minus the truth, in percentage points. "
@@ -648,7 +648,7 @@ def dropout_table(split: pd.DataFrame) -> tables.Printable:
     made = (
         gt.GT(frame, rowname_col="label", groupname_col="group")
         .tab_stubhead("Trials")
-        .cols_label(comparisons="Comparisons\njudged", held="Held by\nthe range", share="Share")
+        .cols_label(comparisons="Comparisons judged", held="Held by the range", share="Share")
         .cols_align("right", ["comparisons", "held", "share"])
         .tab_source_note(
             "True values within the reconstruction range of synthetic cohorts, all kinds of quantity together"
