@@ -275,7 +275,7 @@ def _range_panels(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatCha
             type="log" if unit == "ratio" else "linear", zero=False, nice=unit == "months", padding=8
         )
         axis = (
-            alt.Axis(values=[0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5], format=".1f")
+            alt.Axis(values=[0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 3], format=".1f")
             if unit == "ratio"
             else alt.Axis()
         )
@@ -305,6 +305,15 @@ def _range_panels(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatCha
         )
         panels.append(alt.layer(span, dots).properties(width=width, height=(34 if small else 22) * len(here)))
     return alt.vconcat(*panels, spacing=18)
+
+
+def missed_in_words(table: pd.DataFrame) -> str:
+    """The published values outside their range, each with it; from `left_out.read_ranges`."""
+    missed = _left_out_rows(table).query("covered == 'no'")
+    return "; ".join(
+        f"{r.what.replace('; ', ', ')} ({r.printed}, predicted {r.left_out_low} to {r.left_out_high})"
+        for r in missed.itertuples()
+    )
 
 
 def _left_out_in_words(rows: pd.DataFrame) -> str:
