@@ -26,6 +26,9 @@ def is_installed(comparison: comparisons.Comparison) -> bool:
 
 
 HERE = [c for c in comparisons.COMPARISONS if is_installed(c)]
+PLANNED = [
+    case.name for case in trials.cases()
+]  # before a fixture puts an invented comparison in their place
 needs_r = pytest.mark.skipif(not datasets.has_r(), reason="R with its package survival is not installed")
 
 
@@ -540,7 +543,7 @@ def test_the_stored_truth_is_that_of_the_data(comparison):
 
 def test_everything_planned_is_stored():
     found = trials.read()
-    assert found.manifest["cases"] == [case.name for case in trials.cases()]
+    assert found.manifest["cases"] == PLANNED
     assert found.manifest["members"] == trials.MEMBERS
     pd.testing.assert_frame_equal(
         trials.summarize(found.comparisons), found.summary, check_exact=False, rtol=1e-6
