@@ -271,9 +271,11 @@ def _range_panels(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatCha
         here = rows[rows["unit"] == unit]
         if here.empty:
             continue
-        scale = alt.Scale(
-            type="log" if unit == "ratio" else "linear", zero=False, nice=unit == "months", padding=8
-        )
+        if unit == "ratio":
+            scale = alt.Scale(type="log", nice=False, padding=8)
+        else:
+            ends = here[["low", "high", "published"]]
+            scale = alt.Scale(type="linear", domain=[np.floor(ends.min().min()), np.ceil(ends.max().max())])
         axis = (
             alt.Axis(values=[0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 3], format=".1f")
             if unit == "ratio"
