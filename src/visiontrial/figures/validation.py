@@ -535,12 +535,12 @@ def referee_table(answers: pd.DataFrame) -> tables.Printable:
     frame = pd.DataFrame(
         {
             "label": judged["check"],
-            "r": judged["r_call"],
-            "ours": judged["our_call"],
-            "default": np.where(judged["default"], "yes", "no"),
             "match": [f"{r.alike} of {r.compared}" for r in judged.itertuples()],
             "largest": [_apart(r.largest) for r in judged.itertuples()],
             "reason": _numbered(judged["reason"]),
+            "default": np.where(judged["default"], "yes", "no"),
+            "r": judged["r_call"],
+            "ours": judged["our_call"],
         }
     )
     made = (

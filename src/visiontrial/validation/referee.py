@@ -68,7 +68,7 @@ CHECKS = (
     Check("Limits of the median, log", ("median_low_log", "median_high_log"),
           "survfit", 'kaplan_meier(interval="log")', True),
     Check("Reverse Kaplan–Meier", ("followup", "followup_low", "followup_high"),
-          "survfit with events and censorings exchanged", "followup", False,
+          "survfit, 1 - event", "followup", False,
           "As for the median: a curve on one half."),
     Check("Restricted mean", ("rmst",), "survfit, rmean", "restricted_means", False),
     Check("Log-rank test, stratified", ("log_rank",), "survdiff", "log_rank", True),
