@@ -108,11 +108,41 @@ def test_the_referees_table_numbers_its_reasons():
     assert "(synthetic)" in text
 
 
+def test_weak_places_are_tabled(real):
+    compared = real.comparisons.query("group == 'report' and report == @comparisons.FULL")
+    simulations = evidence.simulated(calibration.read())
+    landmarks = evidence.by_landmark(compared, simulations)
+    lines = figures.landmarks_table(landmarks).text.splitlines()
+    first = landmarks[landmarks["trials"] == "real"].iloc[0]
+    assert any(
+        line.startswith(f"{first['month']} months") and f"{first['covered']} of {first['arms']}" in line
+        for line in lines
+    )
+    split = evidence.by_dropout(compared, simulations)
+    text = figures.dropout_table(split).text
+    for row in split.itertuples():
+        assert f"{row.covered} of {row.quantities}" in text
+    assert "synthetic" in text
+
+
+def test_labels_on_a_phone_stand_on_two_lines(predicted):
+    wide, narrow = (
+        chart["vconcat"][0]["layer"][0]["encoding"]["y"]["axis"]["labelExpr"]
+        for chart in (
+            figures.left_out_ranges(predicted).specification,
+            figures.left_out_ranges(predicted).narrow.to_dict(),
+        )
+    )
+    assert "replace" in wide
+    assert "split" in narrow
+
+
 def test_peers_are_quoted_from_the_facts(real):
     text = figures.peers_table(real.summary).text
     for number in ("95.3%", "82.5%", "0.19 months", "0.24 months"):
         assert number in text
     assert "39 trials" in text
+    assert text.count("(second hand)") == 2  # nobody here has read KMDATA's own number, nor the refit
 
 
 def test_reports_are_compared_on_the_same_quantities(real):

@@ -139,6 +139,11 @@ def outside_fact(fact_id: str) -> tuple[float, str]:
     return float(row["value"]), row["source"]
 
 
+def outside_facts(prefix: str) -> pd.DataFrame:
+    """The rows of `facts.csv` whose id begins so, by id, all columns as text."""
+    return _facts().loc[lambda rows: rows.index.str.startswith(prefix)]
+
+
 def outside_hazard_ratios(end_point: str) -> dict[str, float]:
     """Unrounded hazard ratios known from outside: as stated, and as the ratio of the assumed medians."""
     stated, _ = outside_fact(f"design.{end_point}.hr")

@@ -48,12 +48,15 @@ def _curve_panels(rows: pd.DataFrame, of_trial: pd.DataFrame, width: int, height
         range=[render.PALETTE[colour] for colour in _ARM_COLOURS.values()],
     )
     dashes = alt.Scale(domain=[names[arm] for arm in _ARM_COLOURS], range=[[6, 3], [1, 0]])
-    key = alt.Legend(title=None, orient="top", columns=1 if width < 400 else 2, labelLimit=width)
+    key = alt.Legend(
+        title=None, orient="top", columns=1 if width < 400 else 2, labelLimit=width,
+        symbolType="stroke", symbolSize=400, symbolOpacity=1, symbolStrokeWidth=2,
+    )  # fmt: skip
     panels = []
     for i, endpoint in enumerate(of_trial.itertuples()):
         base = alt.Chart(rows[rows["endpoint"] == endpoint.endpoint]).encode(
             x=alt.X("month:Q", title="Months from randomization" if i == len(of_trial) - 1 else None),
-            color=alt.Color("who:N", scale=colours, legend=key if i == 0 else None),
+            color=alt.Color("who:N", scale=colours, legend=key),
         )
         y = alt.Scale(domain=[0, 100])
         band = base.mark_area(interpolate="step-after", opacity=0.28, line=False).encode(
@@ -61,7 +64,7 @@ def _curve_panels(rows: pd.DataFrame, of_trial: pd.DataFrame, width: int, height
         )
         truth = base.mark_line(interpolate="step-after", strokeWidth=1.8).encode(
             y=alt.Y("truth:Q", scale=y),
-            strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=key if i == 0 else None),
+            strokeDash=alt.StrokeDash("who:N", scale=dashes, legend=key),
             tooltip=[
                 alt.Tooltip("who:N", title="Arm"),
                 alt.Tooltip("month:Q", title="Month"),
@@ -130,7 +133,7 @@ def _coverage_rows(table: pd.DataFrame) -> pd.DataFrame:
             )
         }  # fmt: skip
         counted = [
-            f"{int(c)} of {int(q)} in {int(t)} trials"
+            f"{int(c)} of {int(q)}, trials: {int(t)}"
             for c, q, t in zip(
                 table[f"covered_{source}"],
                 table[f"quantities_{source}"],
@@ -165,9 +168,7 @@ def _coverage_chart(rows: pd.DataFrame, width: int, columns: int) -> alt.LayerCh
         alt.Tooltip("high:Q", title="to, %", format=".0f"),
     ]
     title = (
-        ["Held by the range, %", "(with sampling limits)"]
-        if width < 200
-        else "Truth held by the range, % (95% limits)"
+        ["Held by the range, %", "(95% limits)"] if width < 200 else "Truth held by the range, % (95% limits)"
     )
     limits = base.mark_rule(strokeWidth=1.6).encode(x=alt.X("low:Q", scale=x, title=title), x2="high:Q")
     dots = base.mark_point(filled=True, size=70, opacity=1).encode(
@@ -183,7 +184,7 @@ def _coverage_in_words(table: pd.DataFrame) -> str:
     parts = []
     for row in table.itertuples():
         parts.append(
-            f"{_SHORT[row.kind]}: {row.coverage_real:.0%} in {row.trials_real} real comparisons "
+            f"{_SHORT[row.kind]}: {row.coverage_real:.0%} in {row.trials_real} real data sets "
             f"({row.coverage_low_real:.0%} to {row.coverage_high_real:.0%}), {row.coverage_simulated:.0%} in "
             f"{row.trials_simulated} simulated trials"
         )
@@ -205,8 +206,8 @@ def left_out_ranges(table: pd.DataFrame) -> render.Figure:
     rows = _left_out_rows(table)
     return render.Figure(
         name="trust-left-out",
-        chart=_left_out_chart(rows, width=330, labels=240),
-        narrow=_left_out_chart(rows, width=150, labels=128),
+        chart=_range_panels(rows, width=330, labels=240),
+        narrow=_range_panels(rows, width=150, labels=128),
         description=_left_out_in_words(rows),
     )
 
@@ -229,46 +230,64 @@ def _left_out_rows(table: pd.DataFrame) -> pd.DataFrame:
         published=shown["printed"].astype(float),
         unit=np.where(ratios, "ratio", "months"),
         what=[_claim_in_words(claim) for claim in shown["claim_id"]],
-        outcome=np.where(shown["covered"] == "yes", "in the range", "outside it"),
+        outcome=_outcome(shown),
+        **{"from": shown["left_out_low"], "to": shown["left_out_high"]},
     )
+
+
+def _outcome(table: pd.DataFrame) -> np.ndarray:
+    return np.where(table["covered"] == "yes", "in the range", "outside it")
 
 
 _WORDS = {
     "os": "OS", "os-pfs-set": "OS, PFS set", "pfs": "PFS", "sse": "SSE", "followup": "follow-up",
     "hr": "hazard ratio", "ci-low": "lower limit", "ci-high": "upper limit", "median": "median",
-    "lu": "177Lu", "control": "control",
+    "lu": "177Lu", "control": "control", "median_low": "lower limit", "median_high": "upper limit",
 }  # fmt: skip
 
 
 def _claim_in_words(claim_id: str) -> str:
     if claim_id == "followup.median":
-        return "time to cutoff, median"
+        return "time to cutoff; median"
     first, *rest = claim_id.split(".")
     words = [_WORDS[part] for part in rest if part not in ("lu", "control")]
     arm = [_WORDS[part] for part in rest if part in ("lu", "control")]
-    return ", ".join([_WORDS[first], *arm, *words])
+    return f"{', '.join([_WORDS[first], *arm])}; {', '.join(words)}"
 
 
-def _left_out_chart(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatChart:
+def _range_panels(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatChart:
+    """Bars from `low` to `high` and the number `published`, one panel per `unit` that the rows have.
+
+    `what` names each row as `subject; statistic`, on two lines where there is little room.
+    """
+    small = width < 200
+    label = "split(datum.label, '; ')" if small else "replace(datum.label, '; ', ', ')"
     outcomes = ["in the range", "outside it"]
     colours = alt.Scale(domain=outcomes, range=[render.PALETTE["match"], render.PALETTE["differs"]])
     shapes = alt.Scale(domain=outcomes, range=["circle", "diamond"])
     key = alt.Legend(title="Published value", orient="top", direction="horizontal")
     panels = []
-    for i, (unit, title) in enumerate(_UNITS.items()):
+    for unit, title in _UNITS.items():
         here = rows[rows["unit"] == unit]
-        scale = alt.Scale(
-            type="log" if unit == "ratio" else "linear", zero=False, nice=unit == "months", padding=8
-        )
+        if here.empty:
+            continue
+        if unit == "ratio":
+            scale = alt.Scale(type="log", nice=False, padding=8)
+        else:
+            ends = here[["low", "high", "published"]]
+            scale = alt.Scale(type="linear", domain=[np.floor(ends.min().min()), np.ceil(ends.max().max())])
         axis = (
-            alt.Axis(values=[0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5], format=".1f")
+            alt.Axis(values=[0.3, 0.4, 0.5, 0.6, 0.8, 1, 1.5, 2, 3], format=".1f")
             if unit == "ratio"
             else alt.Axis()
         )
         base = alt.Chart(here).encode(
             y=alt.Y(
                 "what:N", sort=list(here["what"]), title=None,
-                axis=alt.Axis(labelLimit=labels, minExtent=labels, maxExtent=labels, grid=False),
+                axis=alt.Axis(
+                    labelExpr=label, labelOffset=-7 if small else 0, labelLimit=labels,
+                    minExtent=labels, maxExtent=labels, grid=False,
+                ),
             )
         )  # fmt: skip
         span = base.mark_bar(height=9, opacity=0.35, color=render.PALETTE["fitted"]).encode(
@@ -276,24 +295,33 @@ def _left_out_chart(rows: pd.DataFrame, width: int, labels: int) -> alt.VConcatC
         )
         dots = base.mark_point(filled=True, size=80, opacity=1).encode(
             x=alt.X("published:Q", scale=scale),
-            color=alt.Color("outcome:N", scale=colours, legend=key if i == 0 else None),
-            shape=alt.Shape("outcome:N", scale=shapes, legend=key if i == 0 else None),
+            color=alt.Color("outcome:N", scale=colours, legend=key),
+            shape=alt.Shape("outcome:N", scale=shapes, legend=key),
             tooltip=[
-                alt.Tooltip("what:N", title="Left out"),
+                alt.Tooltip("what:N", title="Number"),
                 alt.Tooltip("printed:N", title="Published"),
-                alt.Tooltip("left_out_low:N", title="Predicted from"),
-                alt.Tooltip("left_out_high:N", title="to"),
+                alt.Tooltip("from:N", title="Range from"),
+                alt.Tooltip("to:N", title="to"),
                 alt.Tooltip("members:Q", title="Cohorts"),
             ],
         )
-        panels.append(alt.layer(span, dots).properties(width=width, height=22 * len(here)))
+        panels.append(alt.layer(span, dots).properties(width=width, height=(34 if small else 22) * len(here)))
     return alt.vconcat(*panels, spacing=18)
+
+
+def missed_in_words(table: pd.DataFrame) -> str:
+    """The published values outside their range, each with it; from `left_out.read_ranges`."""
+    missed = _left_out_rows(table).query("covered == 'no'")
+    return "; ".join(
+        f"{r.what.replace('; ', ', ')} ({r.printed}, predicted {r.left_out_low} to {r.left_out_high})"
+        for r in missed.itertuples()
+    )
 
 
 def _left_out_in_words(rows: pd.DataFrame) -> str:
     hits = int((rows["covered"] == "yes").sum())
     listed = "; ".join(
-        f"{r.what} {r.printed}, predicted {r.left_out_low} to {r.left_out_high}"
+        f"{r.what.replace('; ', ', ')} {r.printed}, predicted {r.left_out_low} to {r.left_out_high}"
         + ("" if r.covered == "yes" else " (outside)")
         for r in rows.itertuples()
     )
@@ -301,6 +329,90 @@ def _left_out_in_words(rows: pd.DataFrame) -> str:
         f"{hits} of {len(rows)} published values lie in the range that the other numbers predict when their "
         f"block is left out. {listed}. {SYNTHETIC} {NOT_CONFIDENCE}"
     )
+
+
+# --- published later -------------------------------------------------------------------------------
+
+LATER = "Ranges: reconstruction, the central 95% of the synthetic cohorts."
+
+
+def later_ranges(table: pd.DataFrame) -> render.Figure:
+    """Numbers published after the report against the reconstruction ranges; from `later.read`."""
+    rows = _later_rows(table)
+    return render.Figure(
+        name="trust-later",
+        chart=_range_panels(rows, width=330, labels=180),
+        narrow=_range_panels(rows, width=150, labels=128),
+        description=_later_in_words(table),
+    )
+
+
+def _later_rows(table: pd.DataFrame) -> pd.DataFrame:
+    return table.drop(columns=["source", "date_read"]).assign(
+        low=table["low"].round(3),
+        high=table["high"].round(3),
+        printed=table["published"],
+        published=table["published"].astype(float),
+        unit="months",
+        what=[_quantity_in_words(name) for name in table["quantity"]],
+        outcome=_outcome(table),
+        **{"from": _ends(table, "low"), "to": _ends(table, "high")},
+    )
+
+
+def _quantity_in_words(name: str) -> str:
+    paramcd, _, quantity, arm = name.split(".")
+    return f"{paramcd}, {_WORDS[arm]}; {_WORDS[quantity]}"
+
+
+def _ends(table: pd.DataFrame, end: str) -> list[str]:
+    return [
+        left_out.as_the_paper(value, like) for value, like in zip(table[end], table["published"], strict=True)
+    ]
+
+
+def _later_in_words(table: pd.DataFrame) -> str:
+    hits = int((table["covered"] == "yes").sum())
+    ends = zip(table.itertuples(), _ends(table, "low"), _ends(table, "high"), strict=True)
+    listed = "; ".join(
+        f"{row.what}: {row.published}, range {low} to {high}" + ("" if row.covered == "yes" else " (outside)")
+        for row, low, high in ends
+    )
+    return (
+        f"{hits} of {len(table)} numbers published after the report lie in the reconstruction range. "
+        f"{listed}. {LATER} {NOT_CONFIDENCE}"
+    )
+
+
+def later_table(table: pd.DataFrame) -> tables.Printable:
+    """The later numbers in their ranges, and how many cohorts lie below each; from `later.read`."""
+    frame = pd.DataFrame(
+        {
+            "label": table["what"],
+            "published": table["published"],
+            "range": [
+                f"{low} to {high}"
+                for low, high in zip(_ends(table, "low"), _ends(table, "high"), strict=True)
+            ],
+            "below": [f"{share:.0%}" for share in table["below"]],
+            "covered": table["covered"],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label")
+        .tab_stubhead("Number, months")
+        .cols_label(
+            published="Published later",
+            range="Reconstruction range",
+            below="Cohorts below it",
+            covered="Held",
+        )
+        .cols_align("right", ["published", "range", "below", "covered"])
+        .tab_source_note(f"{LATER} {NOT_CONFIDENCE} A share of cohorts is no probability.")
+    )
+    for number, source in enumerate(dict.fromkeys(table["source"]), 1):
+        made = made.tab_source_note(f"Source {number}. {source}")
+    return tables.printable(made, "trust-later", "Published after the report, and where the cohorts put it")
 
 
 # --- tables ----------------------------------------------------------------------------------------
@@ -313,16 +425,16 @@ def inventory_table() -> tables.Printable:
             "name": [f"{known.name} ({known.package})" for known in datasets.INVENTORY],
             "patients": [known.patients for known in datasets.INVENTORY],
             "randomized": ["yes" if known.randomized else "no" for known in datasets.INVENTORY],
-            "what": [known.what for known in datasets.INVENTORY],
             "used": [known.used for known in datasets.INVENTORY],
+            "what": [known.what for known in datasets.INVENTORY],
         }
     )
     made = (
         gt.GT(frame, rowname_col="name")
         .tab_stubhead("Data set")
-        .cols_label(patients="Patients", randomized="Randomized", what="What it is", used="Used")
+        .cols_label(patients="Patients", randomized="Randomized", used="Used", what="What it is")
         .cols_align("right", ["patients"])
-        .cols_align("left", ["randomized", "what", "used"])
+        .cols_align("left", ["randomized", "used", "what"])
     )
     return tables.printable(made, "trust-inventory", "Real trials inside packages, and what they are")
 
@@ -354,8 +466,8 @@ def trials_table(found: trials.RealTrials) -> tables.Printable:
         gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
         .tab_stubhead("Comparison")
         .cols_label(
-            patients="Patients", endpoints="Events", ph="Proportional\nhazards, P", members="Cohorts",
-            held="Held by\nthe range",
+            patients="Patients", endpoints="Events", ph="Proportional hazards, P", members="Cohorts",
+            held="Held by the range",
         )
         .cols_align("right", ["patients", "endpoints", "ph", "members", "held"])
         .tab_source_note(
@@ -372,39 +484,49 @@ def _p_text(p: float) -> str:
 
 
 def reports_table(summary: pd.DataFrame, names: dict[str, str]) -> tables.Printable:
-    """Coverage, mean absolute error and width by what the paper prints; a summary of the same comparisons.
+    """Coverage, bias, error and width by what the paper prints; a summary of the same comparisons.
 
     `names`: the reports' names in words, in order.
     """
-    kinds = ("survival", "restricted mean difference", "median limits", "log-rank statistic")
+    kinds = (
+        "events", "survival", "restricted mean difference", "median limits", "log-rank statistic",
+    )  # fmt: skip
     rows = []
     for kind in kinds:
         of_kind = summary[summary["kind"] == kind].set_index("report")
+        what = evidence.KINDS[kind]
         for report, words in names.items():
+            if report not in of_kind.index:
+                continue
             row = of_kind.loc[report]
-            what = evidence.KINDS[kind]
             rows.append(
                 {
                     "group": what.subject + (f", {what.unit}" if what.unit else ""),
                     "label": words,
-                    "coverage": f"{row['covered']} of {row['quantities']}",
-                    "error": f"{what.factor * row['absolute_error']:.{what.decimals}f}",
-                    "width": f"{what.factor * row['width']:.{what.decimals}f}",
+                    "held": f"{row['covered']} of {row['quantities']}",
+                    "coverage": f"{row['coverage_low']:.0%} to {row['coverage_high']:.0%}",
+                    **{name: _scaled(what, row[name]) for name in ("bias", "absolute_error", "width")},
                 }
             )
     made = (
         gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
         .tab_stubhead("The paper prints")
         .cols_label(
-            coverage="Held by\nthe range", error="Mean absolute\nerror", width="Mean width\nof the range"
+            held="Held by the range", coverage="Coverage, 95% limits", bias="Bias",
+            absolute_error="Mean absolute error", width="Mean width",
         )
-        .cols_align("right", ["coverage", "error", "width"])
+        .cols_align("right", ["held", "coverage", "bias", "absolute_error", "width"])
         .tab_source_note(
-            "Error: of the middle of the synthetic cohorts. The range is one of reconstruction, from the "
-            "smallest to the largest cohort."
+            "Bias and error: of the middle of the synthetic cohorts. The range is of reconstruction, from "
+            "the smallest cohort to the largest. The limits show sampling, and count data sets."
         )
-    )
+    )  # fmt: skip
     return tables.printable(made, "trust-reports", "What is lost as the paper prints less")
+
+
+def _scaled(kind: evidence.Kind, value: float) -> str:
+    """A stored value of this kind as it is shown, without its unit."""
+    return f"{kind.factor * value:.{kind.decimals}f}".replace("-", "−")
 
 
 def referee_table(answers: pd.DataFrame) -> tables.Printable:
@@ -413,19 +535,19 @@ def referee_table(answers: pd.DataFrame) -> tables.Printable:
     frame = pd.DataFrame(
         {
             "label": judged["check"],
-            "r": judged["r_call"],
-            "ours": judged["our_call"],
-            "default": np.where(judged["default"], "yes", "no"),
             "match": [f"{r.alike} of {r.compared}" for r in judged.itertuples()],
             "largest": [_apart(r.largest) for r in judged.itertuples()],
             "reason": _numbered(judged["reason"]),
+            "default": np.where(judged["default"], "yes", "no"),
+            "r": judged["r_call"],
+            "ours": judged["our_call"],
         }
     )
     made = (
         gt.GT(frame, rowname_col="label")
         .tab_stubhead("Analysis")
         .cols_label(
-            r="R calls", ours="We call", default="R's default", match="Same", largest="Apart by\nat most",
+            r="R calls", ours="We call", default="R's default", match="Same", largest="Apart by at most",
             reason="Why not",
         )
         .cols_align("left", ["r", "ours", "default", "reason"])
@@ -483,11 +605,10 @@ def evidence_table(beside: pd.DataFrame) -> tables.Printable:
         for source in _SOURCES:
             shown[f"{source}.held"] = f"{row[f'covered_{source}']} of {row[f'quantities_{source}']}"
             for column in ("bias", "absolute_error", "width"):
-                value = kind.factor * row[f"{column}_{source}"]
-                shown[f"{source}.{column}"] = f"{value:.{kind.decimals}f}".replace("-", "−")
+                shown[f"{source}.{column}"] = _scaled(kind, row[f"{column}_{source}"])
         rows.append(shown)
     made = gt.GT(pd.DataFrame(rows), rowname_col="label").tab_stubhead("Quantity")
-    headings = {"held": "Held", "bias": "Bias", "absolute_error": "Mean absolute\nerror", "width": "Width"}
+    headings = {"held": "Held", "bias": "Bias", "absolute_error": "Mean absolute error", "width": "Width"}
     for source, words in _SOURCES.items():
         columns = [f"{source}.{column}" for column in headings]
         made = made.tab_spanner(words.capitalize(), columns, id=source).cols_align("right", columns)
@@ -497,6 +618,54 @@ def evidence_table(beside: pd.DataFrame) -> tables.Printable:
         "middle cohort against the truth; bias is middle minus truth. Width: of the range, on average."
     )
     return tables.printable(made, "trust-evidence", "The two bodies of evidence, by kind of quantity")
+
+
+def landmarks_table(landmarks: pd.DataFrame) -> tables.Printable:
+    """Survival at landmarks, month by month, in both bodies of evidence; from `evidence.by_landmark`."""
+    kind = evidence.KINDS["survival"]
+    frame = pd.DataFrame(
+        {
+            "group": [f"{source.capitalize()} trials" for source in landmarks["trials"]],
+            "label": [f"{month} months" for month in landmarks["month"]],
+            "held": [f"{row.covered} of {row.arms}" for row in landmarks.itertuples()],
+            "bias": [_scaled(kind, bias) for bias in landmarks["bias"]],
+            "above": [f"{share:.0%}" for share in landmarks["above"]],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label", groupname_col="group")
+        .tab_stubhead("Survival at")
+        .cols_label(held="Held by the range", bias="Bias,\npoints", above="Truth above the middle")
+        .cols_align("right", ["held", "bias", "above"])
+        .tab_source_note(
+            "Arms of trials. Bias: middle of the synthetic cohorts minus the truth, in percentage points. "
+            "Without bias the truth would lie above the middle in about half of the arms."
+        )
+    )
+    return tables.printable(made, "trust-landmarks", "Survival month by month: where the middle lies too low")
+
+
+def dropout_table(split: pd.DataFrame) -> tables.Printable:
+    """What is held with and without heavy early dropout; from `evidence.by_dropout`."""
+    frame = pd.DataFrame(
+        {
+            "group": [f"{source.capitalize()} trials" for source in split["trials"]],
+            "label": ["Many of one arm leave early" if d else "Others" for d in split["dropout"]],
+            "comparisons": split["comparisons"],
+            "held": [f"{row.covered} of {row.quantities}" for row in split.itertuples()],
+            "share": [f"{row.covered / row.quantities:.0%}" for row in split.itertuples()],
+        }
+    )
+    made = (
+        gt.GT(frame, rowname_col="label", groupname_col="group")
+        .tab_stubhead("Trials")
+        .cols_label(comparisons="Comparisons judged", held="Held by the range", share="Share")
+        .cols_align("right", ["comparisons", "held", "share"])
+        .tab_source_note(
+            "True values within the reconstruction range of synthetic cohorts, all kinds of quantity together"
+        )
+    )
+    return tables.printable(made, "trust-dropout", "With and without heavy early dropout in one arm")
 
 
 def left_out_table(table: pd.DataFrame) -> tables.Printable:
@@ -559,9 +728,12 @@ def peers_table(real: pd.DataFrame) -> tables.Printable:
 
 
 def _peers() -> list[Peer]:
+    facts = design.outside_facts("peer.")
+
     def peer(words: str, fact_id: str, unit: str) -> Peer:
         number, source = design.outside_fact(fact_id)
-        return Peer(words, f"{number:g}{unit}", source)
+        read = "" if facts.loc[fact_id, "date_read"] else " (second hand)"
+        return Peer(words, f"{number:g}{unit}", source + read)
 
     ratios, tolerance, validated = (
         f"{design.outside_fact(fact_id)[0]:g}"
@@ -581,8 +753,7 @@ def _ours(summary: pd.DataFrame) -> Peer:
     kind = "restricted mean difference"
     row = summary.loc[kind]
     return Peer(
-        f"This engine on {row['trials']} real comparisons: difference of restricted means, "
-        "mean absolute error",
+        f"This engine on {row['trials']} real data sets: difference of restricted means, mean absolute error",
         evidence.measured(evidence.KINDS[kind], row["absolute_error"]),
         "this chapter",
     )

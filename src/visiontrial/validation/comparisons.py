@@ -115,6 +115,11 @@ class Comparison:
     dropout: Dropout | None = None
     reports: tuple[str, ...] = (FULL,)
 
+    @property
+    def dataset(self) -> str:
+        """The data set that it is made from. Comparisons of one data set share patients."""
+        return self.rows.__name__
+
     @functools.cached_property
     def truth(self) -> Truth:
         """The real rows. Raises `datasets.DataMissing` where their package is not installed."""

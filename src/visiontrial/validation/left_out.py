@@ -105,25 +105,25 @@ def ranges(values: pd.DataFrame, claims: Mapping[str, str]) -> pd.DataFrame:
                 "low": low,
                 "median": float(pd.Series(ordered).median()),
                 "high": high,
-                "left_out_low": _as_the_paper(low, text),
-                "left_out_high": _as_the_paper(high, text),
-                "covered": "yes" if _covers(low, high, text) else "no",
+                "left_out_low": as_the_paper(low, text),
+                "left_out_high": as_the_paper(high, text),
+                "covered": "yes" if covers(low, high, text) else "no",
                 "members": len(ordered),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _as_the_paper(value: float, like: str) -> str:
+def as_the_paper(value: float, like: str) -> str:
     """A value with the decimals of a printed one; `inf` where nothing is reached. Always a number."""
     return str(value) if math.isinf(value) else printed.as_printed(value, printed.parse(like).decimals)
 
 
-def _covers(low: float, high: float, like: str) -> bool:
-    """Whether some value from `low` to `high` prints as this."""
+def covers(low: float, high: float, like: str) -> bool:
+    """Whether some value from `low` to `high` prints as these characters."""
     if printed.parse(like).sign:
         return printed.prints_as(low, like) or printed.prints_as(high, like)
-    return float(_as_the_paper(low, like)) <= float(like) <= float(_as_the_paper(high, like))
+    return float(as_the_paper(low, like)) <= float(like) <= float(as_the_paper(high, like))
 
 
 def for_the_ledger(table: pd.DataFrame) -> pd.DataFrame:

@@ -42,7 +42,8 @@ class Check:
     """One line of the table: which stored quantities it is about, and who calls what.
 
     `pattern`: the quantities, without the arm. `default`: whether R does this without being told.
-    `reason`: why the answers differ where they do.
+    `reason`: why the answers differ where they do. `two_methods`: whether the line sets two methods
+    side by side on purpose, as somebody would who trusts to defaults.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Check:
     our_call: str
     default: bool
     reason: str = ""
+    two_methods: bool = False
 
 
 CHECKS = (
@@ -62,11 +64,11 @@ CHECKS = (
     Check("Limits of the median, each by its default", ("median_low_default", "median_high_default"),
           "survfit", "kaplan_meier", True,
           "R's default interval is symmetric for the logarithm of survival; ours, SAS's and lifelines' "
-          "for the logarithm of minus the logarithm. The lines above and below name the transform."),
+          "for the logarithm of minus the logarithm. The lines above and below name the transform.", True),
     Check("Limits of the median, log", ("median_low_log", "median_high_log"),
           "survfit", 'kaplan_meier(interval="log")', True),
     Check("Reverse Kaplan–Meier", ("followup", "followup_low", "followup_high"),
-          "survfit with events and censorings exchanged", "followup", False,
+          "survfit, 1 - event", "followup", False,
           "As for the median: a curve on one half."),
     Check("Restricted mean", ("rmst",), "survfit, rmean", "restricted_means", False),
     Check("Log-rank test, stratified", ("log_rank",), "survdiff", "log_rank", True),
@@ -76,7 +78,7 @@ CHECKS = (
     Check("Cox model, our ties against Breslow's", ("cox_breslow_for_efron",),
           'coxph(ties = "breslow")', "cox", False,
           "Efron's way with ties, the default of R and lifelines, is not Breslow's, the default of SAS. "
-          "The lines above name the way."),
+          "The lines above name the way.", True),
     Check("Proportional hazards, km", ("zph_km",), "cox.zph", "proportional_hazards", True),
     Check("Proportional hazards, time", ("zph_identity",),
           'cox.zph(transform = "identity")', 'proportional_hazards(transform="identity")', False),
@@ -234,6 +236,7 @@ def judge(answers: pd.DataFrame) -> pd.DataFrame:
                 "r_call": check.r_call,
                 "our_call": check.our_call,
                 "default": check.default,
+                "two_methods": check.two_methods,
                 "compared": len(mine),
                 "alike": int(same.sum()),
                 "largest": float(apart),

@@ -107,7 +107,7 @@ def _compare(case: Case, truth: comparisons.Truth, batch: ensemble.Batch, engine
         for row in table.itertuples()
     ]
     curves = _curves(truth, trial, members) if case.report == comparisons.FULL else pd.DataFrame()
-    return table.assign(judged=judged), curves
+    return table.assign(judged=judged, dataset=truth.comparison.dataset), curves
 
 
 def _curves(truth: comparisons.Truth, trial, members: Sequence[packet.Unpacked]) -> pd.DataFrame:
@@ -150,11 +150,15 @@ def _extremes(values: np.ndarray, size: int) -> dict[str, np.ndarray]:
 def summarize(compared: pd.DataFrame) -> pd.DataFrame:
     """Coverage, bias and width per group, report and kind of quantity (and all of them), judged ones only.
 
+    Comparisons that are made from one data set share patients, so that they count as one trial
+    (column `dataset`).
+
     column          content
     quantities      compared quantities whose coverage is known, from so many `trials`
     covered         those whose true value lies in the range
     coverage        the mean over the trials of their share
     coverage_low, coverage_high  its 95% limits as if the quantities of one trial stood or fell together
+    strict_high     the upper limit if every comparison counted as a trial: the stricter of the two
     all_covered     trials of which every quantity is covered
     nominal         mean of (members - 1) / (members + 1)
     bias, absolute_error, width, finite  as in `cohort.calibration`; no meaning across kinds
@@ -170,7 +174,8 @@ def summarize(compared: pd.DataFrame) -> pd.DataFrame:
 
 
 def _summary(rows: pd.DataFrame, *, across: bool) -> dict[str, float]:
-    shares = rows["covered"].astype(float).groupby(rows["comparison"]).mean()
+    covered = rows["covered"].astype(float)
+    shares, strict = (covered.groupby(rows[by]).mean() for by in ("dataset", "comparison"))
     low, high = binomial_limits(shares.mean(), len(shares))
     summary = {
         "quantities": len(rows),
@@ -180,6 +185,7 @@ def _summary(rows: pd.DataFrame, *, across: bool) -> dict[str, float]:
         "coverage": shares.mean(),
         "coverage_low": low,
         "coverage_high": high,
+        "strict_high": binomial_limits(strict.mean(), len(strict))[1],
         "nominal": calibration.nominal(rows),
     }
     return summary if across else summary | calibration.errors(rows)
