@@ -206,7 +206,7 @@ def test_dropout_takes_30_to_50_percent_of_the_reference_arm(seed):
     # The share is drawn from 30-50%; a tenth more can leave by chance, and those who die or progress
     # before are not lost: nobody is imaged in the first 49 days, so look at those.
     rng = np.random.default_rng(seed)
-    conduct = replace(simulate._conduct(rng, "dropout"), sizes=(4000, 4000))
+    conduct = replace(simulate.conduct(rng, "dropout"), sizes=(4000, 4000))
     left, stopped = simulate._lost(conduct, np.repeat([0, 1], 4000), rng)
     lost = (np.minimum(left, stopped) <= 3 * DAYS_PER_MONTH).reshape(2, 4000).mean(axis=1)
     assert 0.3 < lost[0] < 0.6

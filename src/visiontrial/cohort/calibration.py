@@ -32,7 +32,7 @@ import pandas as pd
 from scipy import stats
 
 from visiontrial import paths, workers
-from visiontrial.cohort import ensemble, simulate, store
+from visiontrial.cohort import ensemble, from_prior, simulate, store
 from visiontrial.cohort import quantities as implied
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import Trial
@@ -57,6 +57,7 @@ class Half:
 HALVES = {
     "tune": Half(("piecewise", "weibull", "crossing"), first=1, trials=6),
     "report": Half(tuple(simulate.FAMILIES), first=2, trials=12),
+    "prior": Half((from_prior.FAMILY,), first=2, trials=24),
 }
 MEMBERS = 19
 LEVEL = 0.95
@@ -98,8 +99,8 @@ class Case:
 
     def truth(self) -> simulate.Truth:
         """The trial as it was: a pure function of family and number."""
-        seed = seed_of(PURPOSE, self.family, self.number)
-        return simulate.draw(self.family, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed_of(PURPOSE, self.family, self.number))
+        return from_prior.draw(rng) if self.family == from_prior.FAMILY else simulate.draw(self.family, rng)
 
 
 def cases(half: str, trials: int | None = None) -> list[Case]:
