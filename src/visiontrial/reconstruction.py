@@ -23,7 +23,7 @@ from statsmodels.stats.multitest import multipletests
 from visiontrial.cohort import chain, diagnostics, model, problem, verify
 from visiontrial.cohort.quantities import reconstruction_range
 from visiontrial.cohort.seeds import seed_of
-from visiontrial.cohort.specification import DAYS_PER_MONTH, Target, Trial
+from visiontrial.cohort.specification import DAYS_PER_MONTH, Factor, Target, Trial
 from visiontrial.printed import as_printed, parse, prints_as
 
 PURPOSE = "visiontrial: the small trial that a chapter rebuilds"
@@ -188,13 +188,18 @@ def targets_met(statistics: pd.DataFrame, trial: Trial) -> pd.Series:
 def priors(trial: Trial) -> pd.DataFrame:
     """The normal prior of every kind of parameter (the index): `scale, mean, sd`, as the engine uses it.
 
-    The level of a hazard is given for the first end point; those of the others differ in their mean.
+    Levels are given for every end point, and so are the shares of factors for which no count is
+    known; a share is drawn once for a chain, again where it is not under its bound. What is no
+    parameter of this kind is in `held`.
     """
     where = model.layout(trial, len(problem.PIECES))
     prior = model.prior(trial, where, single_shape=False)
     ratio = model.WALK + where.pieces
     places = {
-        "level of a hazard (first end point)": ("log, per day", model.LEVEL),
+        **{
+            f"level of the hazard, {endpoint.paramcd}": ("log, per day", k * where.block + model.LEVEL)
+            for k, endpoint in enumerate(trial.endpoints)
+        },
         "trend of a hazard": ("per unit of log time", model.SLOPE),
         "steps of its random walk": ("log, size", model.WALK),
         "first log hazard ratio": ("log", ratio),
@@ -214,7 +219,65 @@ def priors(trial: Trial) -> pd.DataFrame:
         "rate at which patients leave": ("log, per day", where.leaving),
     }
     rows = [(name, scale, prior.mean[j], prior.sd[j]) for name, (scale, j) in places.items()]
+    rows += [
+        (f"share of {f.label}", f"log odds{_bound(f)}", f.share.mean, f.share.sd)
+        for f in trial.factors
+        if f.share is not None
+    ]
     return pd.DataFrame(rows, columns=["parameter", "scale", "mean", "sd"]).round(2).set_index("parameter")
+
+
+def _bound(factor: Factor) -> str:
+    return f"; share below {factor.share_below:g}" if factor.share_below < 1 else ""
+
+
+def held(trial: Trial) -> pd.DataFrame:
+    """What the engine assumes besides `priors`: `assumption`, as it reads it from the trial or has it built in."""
+    rules = [f"{1 / len(trial.late_deaths):.2g} {rule_words(rule)}" for rule in trial.late_deaths]
+    rows = {"Rule for late deaths, prior weights": "; ".join(rules)}
+    if trial.untreated is not None:
+        rows |= {
+            "Never treated: weight of a patient who left, against 1 of one who stayed": (
+                f"{untreated_weight(trial):g}"
+            ),
+            "Never treated and died: by day": f"{trial.untreated_death_within:g}",
+        }
+    for state in trial.end_states:
+        if state.contact is not None:
+            rows[f"{state.label}: last contact before the cutoff, days, even"] = f"0 to {state.contact:g}"
+    for endpoint in trial.endpoints:
+        if endpoint.stop is not None and len(endpoint.stop.reasons) > 1:
+            shares = [f"{share:g} {reason.lower()}" for reason, share in endpoint.stop.reasons.items()]
+            rows[f"Why assessment stopped, {endpoint.paramcd} (touches no time)"] = "; ".join(shares)
+    return pd.DataFrame({"assumption": rows}).rename_axis("of")
+
+
+def rule_words(rule: float | str) -> str:
+    """A rule for late deaths as the specification has it, in words: `count`, or days."""
+    return "every death counts" if rule == "count" else f"deaths within {rule:g} days of the last assessment"
+
+
+class _AskedForWeights:
+    """Stands in for the generator where the engine draws who was never treated: keeps the weights."""
+
+    def __init__(self) -> None:
+        self.weights: list[np.ndarray] = []
+
+    def choice(self, rows, size, replace, p=None):
+        self.weights += [] if p is None else [p]
+        return rows[:size]
+
+
+def untreated_weight(trial: Trial) -> float:
+    """How much likelier the engine takes one who left the trial to be never treated than one who stayed.
+
+    The weights are the engine's: they are asked of the very function that draws with them.
+    """
+    fixed, state = problem.compile_trial(trial, np.random.default_rng(0))
+    asked = _AskedForWeights()
+    problem._untreated(trial, fixed.cell, state, asked)
+    weights = asked.weights[0]
+    return float(weights.max() / weights[weights > 0].min())
 
 
 # --- targets ------------------------------------------------------------------------------------------
