@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import mannwhitneyu
+from scipy.stats import binom, mannwhitneyu
 from statsmodels.stats.multitest import multipletests
 
-from visiontrial.cohort import chain, diagnostics, model, problem, verify
+from visiontrial.cohort import calibration, chain, diagnostics, model, problem, store, verify
 from visiontrial.cohort.quantities import reconstruction_range
 from visiontrial.cohort.seeds import seed_of
-from visiontrial.cohort.specification import DAYS_PER_MONTH, Factor, Target, Trial
+from visiontrial.cohort.specification import DAYS_PER_MONTH, Factor, Target, Trial, population_flag
 from visiontrial.printed import as_printed, parse, prints_as
 
 PURPOSE = "visiontrial: the small trial that a chapter rebuilds"
@@ -347,6 +347,17 @@ def unstratified_prints(quantities: pd.DataFrame, trial: Trial) -> pd.Series:
     return pd.Series(shares)
 
 
+def own_events(ensemble: store.Ensemble, trial: Trial, paramcd: str, population: str) -> pd.Series:
+    """By member, the share of an end point's events that are its own event (progression) and not death."""
+    (event,) = (e.event for e in trial.endpoints if e.paramcd == paramcd)
+    flag = population_flag(trial, population)
+    events = ensemble.adtte[(ensemble.adtte["PARAMCD"] == paramcd) & (ensemble.adtte["CNSR"] == 0)]
+    patient = ["member", "USUBJID"]
+    inside = ensemble.adsl.loc[ensemble.adsl[flag] == "Y", patient]
+    chosen = events[[*patient, "EVNTDESC"]].merge(inside, on=patient)
+    return (chosen["EVNTDESC"] == event).groupby(chosen["member"]).mean()
+
+
 # --- one ensemble against another ---------------------------------------------------------------------
 
 
@@ -439,6 +450,35 @@ def of_quantities(summary: pd.DataFrame, half: str) -> pd.DataFrame:
     rows = summary[(summary["half"] == half) & (summary["family"] == "all") & (summary["quantity"] != "all")]
     outside = (rows["coverage_low"] > rows["nominal"]) | (rows["coverage_high"] < rows["nominal"])
     return rows.assign(differs=outside).reset_index(drop=True)
+
+
+def outside_by_chance(quantities: pd.DataFrame) -> float:
+    """How many intervals of a coverage would leave the nominal one out if that were the true one.
+
+    `quantities`: `of_quantities(...)`. Over all possible counts of covered trials, with their binomial
+    probabilities: exact intervals leave it out more seldom than their level says.
+    """
+    return sum(_outside_by_chance(int(row.trials), row.nominal) for row in quantities.itertuples())
+
+
+def _outside_by_chance(trials: int, nominal: float) -> float:
+    covered = np.arange(trials + 1)
+    low, high = np.array([calibration.clopper_pearson(count, trials) for count in covered]).T
+    outside = (low > nominal) | (high < nominal)
+    return float(binom.pmf(covered, trials, nominal)[outside].sum())
+
+
+def untied(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Coverage of each quantity over the trials, a truth equal to an outermost member counted for its share only.
+
+    `comparisons`: those of one half. `untied`: the share of truths inside when ties are broken at random
+    (in the mean over all ways to break them); `tied`: the share of truths equal to some member.
+    """
+    used = comparisons[comparisons["covered"].notna()]
+    lowest = (used["below"] == 0) / (used["equal"] + 1)
+    highest = (used["below"] + used["equal"] == used["members"]) / (used["equal"] + 1)
+    inside = used.assign(untied=1 - lowest - highest, tied=used["equal"] > 0)
+    return inside.groupby(calibration.KEYS, sort=False)[["untied", "tied"]].mean().astype(float).reset_index()
 
 
 def failures(chains: pd.DataFrame, half: str) -> pd.DataFrame:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import norm
 
-from visiontrial.cohort.quantities import reconstruction_range
+from visiontrial.cohort.quantities import CENTRAL, reconstruction_range
 
 SHORTEST = 4
 """A trace with fewer rows cannot be split into two halves with a variance each."""
@@ -119,6 +120,17 @@ def stability(values: np.ndarray, dropped: int = 10) -> float:
         return float("nan")
     moved = (_ends(ordered[below : ordered.size - (dropped - below)]) for below in range(dropped + 1))
     return max(max(abs(a - low), abs(b - high)) for a, b in moved) / (high - low)
+
+
+def stability_of_normal(members: int, dropped: int = 10) -> float:
+    """`stability` of a quantity with a normal distribution, as far as the number of members decides it.
+
+    Without the lowest `dropped` of n members the 2.5% point is the quantile at
+    (dropped + 0.025 (n - dropped)) / n of all of them. In shares of the range's width.
+    """
+    tail = (1 - CENTRAL) / 2
+    end, moved = norm.ppf([tail, (dropped + tail * (members - dropped)) / members])
+    return float((moved - end) / (-2 * end))
 
 
 def _ends(values: np.ndarray) -> tuple[float, float]:

@@ -6,7 +6,7 @@ arXiv 1804.06788). Coverage asks for the two outermost places only; the ranks as
 
 A truth that is equal to some members (a count, a day) has no one place: its weight is spread evenly
 over the places it could have, which is what breaking ties at random does on average (Czado,
-Gneiting and Held 2009, doi 10.1111/j.1541-0420.2009.01191.x, section 2). Where a chain failed there
+Gneiting and Held 2009, doi 10.1111/j.1541-0420.2009.01191.x). Where a chain failed there
 are fewer places, so places are shares of the way from below all members (0) to above all of them (1).
 """
 
@@ -77,7 +77,7 @@ def simultaneous(trials: int, places: int = PLACES, level: float = calibration.L
 
     One row per number of places from 0 to all: `expected`, `low`, `high`. At each point the limits are
     quantiles of the binomial distribution; their common tail is found by simulation with a fixed seed.
-    Source: Säilynoja, Bürkner and Vehtari 2022, doi 10.1007/s11222-022-10090-6, section 2.2.
+    Source: Säilynoja, Bürkner and Vehtari 2022, doi 10.1007/s11222-022-10090-6.
     """
     inner = np.arange(1, places)
     expected = inner / places
