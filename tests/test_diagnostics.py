@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from visiontrial.cohort import diagnostics
 from visiontrial.cohort.quantities import reconstruction_range
@@ -97,3 +98,11 @@ def test_stability_is_the_worst_of_every_choice(values):
 def test_too_few_members_to_leave_out():
     with pytest.raises(ValueError, match="too few"):
         diagnostics.stability(np.arange(11.0))
+
+
+def test_stability_of_a_normal_distribution_follows_from_the_number_of_members():
+    """Evenly spaced normal quantiles stand for the distribution; the interpolation of few of them is the slack."""
+    for members in (300, 1000):
+        values = norm.ppf((np.arange(members) + 0.5) / members)
+        expected = diagnostics.stability(values, dropped=10)
+        assert diagnostics.stability_of_normal(members, dropped=10) == pytest.approx(expected, abs=0.004)

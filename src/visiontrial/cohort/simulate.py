@@ -2,8 +2,9 @@
 
 The engine is judged where the answer can be looked up: a complete two-arm trial is drawn,
 its summaries are printed with a paper's few digits, and only these are handed on. Six
-families of survival laws stand for what may be true of a trial. One, `piecewise`, has the shape
-that the engine itself assumes; five do not.
+families of survival laws stand for what may be true of a trial. One, `piecewise`, has hazards shaped
+as the engine's prior has them, with constants of its own; five do not. None is a draw from that
+prior: those are in `cohort.from_prior`.
 
 family      law of progression and death                                    dependence
 piecewise   random walks of the log hazard and of the log hazard ratio      shared log-normal frailty

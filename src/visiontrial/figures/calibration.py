@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from visiontrial import render, tables
+from visiontrial.cohort import ensemble
 from visiontrial.figures.reconstruction import panel_title, share_text, table_of
 from visiontrial.printed import as_printed
 
@@ -342,6 +344,19 @@ def bias_in_words(quantity: pd.Series) -> str:
     row = _coverage_rows(quantity.to_frame().T).iloc[0]
     bias, width = (_calibration_text(row["quantity"], float(row[c])) for c in ("bias", "width"))
     return f"{row['endpoint']} {row['row']} ({bias} of a width of {width})"
+
+
+def engines_in_words(manifest: Mapping[str, Any]) -> str:
+    """Which parts of the stored calibration the present engine made, and which an earlier state of it."""
+    present = ensemble.engine_fingerprint()
+    made = {half: entry["engine_sha256"] == present for half, entry in manifest["halves"].items()}
+    earlier = [half for half, by_present in made.items() if not by_present]
+    if not earlier:
+        return "All parts were made with the present state of the engine."
+    return (
+        f"Made with an earlier state of the engine's source than the present one: {', '.join(earlier)}. "
+        f"Made with the present one: {', '.join(half for half in made if made[half]) or 'none'}."
+    )
 
 
 def failed_in_words(failures: pd.DataFrame) -> str:
