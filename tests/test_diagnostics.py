@@ -59,7 +59,7 @@ def test_memory_of_stationary_chains_is_that_of_their_process():
 
 
 def test_chains_that_stay_where_they_began_remember_everything():
-    """x = place of the chain + noise: about the common mean a share v / (v + 1) is memory, within chains none."""
+    """x = place of the chain + noise: about the common mean v / (v + 1) is memory, within chains nothing."""
     rng = np.random.default_rng(5)
     places = rng.normal(scale=3, size=(4000, 1))
     assert diagnostics.pooled_autocorrelation(np.repeat(places, 30, axis=1)) == pytest.approx(1)
@@ -101,7 +101,7 @@ def test_too_few_members_to_leave_out():
 
 
 def test_stability_of_a_normal_distribution_follows_from_the_number_of_members():
-    """Evenly spaced normal quantiles stand for the distribution; the interpolation of few of them is the slack."""
+    """Evenly spaced normal quantiles stand for the distribution; interpolation of few of them is the slack."""
     for members in (300, 1000):
         values = norm.ppf((np.arange(members) + 0.5) / members)
         expected = diagnostics.stability(values, dropped=10)

@@ -1,4 +1,4 @@
-"""Trials drawn from the engine's prior obey its model: closed forms, the verifier, and Geweke's joint test."""
+"""Trials drawn from the engine's prior obey its model: closed forms, the verifier, Geweke's joint test."""
 
 from __future__ import annotations
 
@@ -27,18 +27,16 @@ def small_design(rng: np.random.Generator, patients: int) -> Trial:
     return replace(
         trial,
         randomized=sizes,
-        end_states=tuple(
-            replace(s, counts=sizes if s.kind == "alive" else nobody) for s in trial.end_states
-        ),
+        end_states=tuple(replace(s, counts=sizes if s.kind == "alive" else nobody) for s in trial.end_states),
         factors=(replace(trial.factors[0], counts=dict.fromkeys(sizes, patients // 3)),),
     )
 
 
 def test_constant_rates_give_the_closed_form():
-    """With constant hazards d of death and l of leaving, a patient with C days to the cutoff has died with
-    probability d / (d + l) (1 - exp(-(d + l) C)), has left before the last day with l / (d + l) (1 - exp(-(d + l)
-    (C - 1))), and is alive with exp(-(d + l) C); on the last day nobody leaves, so these are to be divided by their
-    sum. The day of randomization is even over the window."""
+    """With constant hazards d of death and l of leaving, h = d + l, a patient with C days to the cutoff has
+    died with probability d / h (1 - exp(-h C)), has left before the last day with l / h (1 - exp(-h (C - 1))),
+    and is alive with exp(-h C); on the last day nobody leaves, so these are to be divided by their sum. The
+    day of randomization is even over the window."""
     death, leaving = math.log(2) / (12 * DAYS_PER_MONTH), 1 / (30 * DAYS_PER_MONTH)
     rng = np.random.Generator(np.random.PCG64(1))
     trial = small_design(rng, 150)
@@ -117,8 +115,8 @@ def test_a_trial_without_all_its_numbers_is_drawn_again():
 
 
 def test_sweeps_without_targets_leave_prior_and_model_as_they_are():
-    """Geweke 2004, doi 10.1198/016214504000001132: parameters from the prior and rows from the model, then the
-    engine's own sweeps. Had either another model than the other, the parameters would drift from the prior."""
+    """Geweke 2004, doi 10.1198/016214504000001132: parameters from the prior and rows from the model, then
+    the engine's own sweeps. Had one another model than the other, parameters would drift from the prior."""
     before, after = [], []
     for seed in range(150):
         rng = np.random.Generator(np.random.PCG64(seed))

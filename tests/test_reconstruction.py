@@ -318,14 +318,14 @@ def test_a_quantity_differs_when_its_interval_leaves_the_nominal_coverage_out():
 
 
 def test_intervals_that_leave_the_truth_out_by_chance():
-    """Two trials at a probability of 0.9: the exact interval of 0 of 2 ends at 1 - 0.025^(1/2) = 0.842, those of 1 and
-    2 hold 0.9. So 0 of 2 alone leaves it out, which happens with probability 0.01."""
+    """Two trials at a probability of 0.9: the exact interval of 0 of 2 ends at 1 - 0.025^(1/2) = 0.842, those
+    of 1 and 2 hold 0.9. So 0 of 2 alone leaves it out, which happens with probability 0.01."""
     table = pd.DataFrame({"trials": [2, 2], "nominal": [0.9, 0.9]})
     assert reconstruction.outside_by_chance(table) == pytest.approx(2 * 0.01)
 
 
 def test_a_truth_on_the_edge_counts_for_its_share():
-    """Inside; equal to the lowest of three; below all; equal to all three members, with two of four places outside."""
+    """Inside; equal to the lowest of three; below all; equal to all three, two of four places being outside."""
     table = pd.DataFrame(
         {"below": [1, 0, 0, 0], "equal": [0, 1, 0, 3], "members": 3, "covered": [1, 1, 0, 1]}
     ).assign(quantity="events", endpoint="OS", arm="all")

@@ -11,6 +11,7 @@ and the search, and not what chance would do in another trial.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -232,7 +233,7 @@ def _bound(factor: Factor) -> str:
 
 
 def held(trial: Trial) -> pd.DataFrame:
-    """What the engine assumes besides `priors`: `assumption`, as it reads it from the trial or has it built in."""
+    """What the engine assumes besides `priors`: `assumption`, from the trial or built into the engine."""
     rules = [f"{1 / len(trial.late_deaths):.2g} {rule_words(rule)}" for rule in trial.late_deaths]
     rows = {"Rule for late deaths, prior weights": "; ".join(rules)}
     if trial.untreated is not None:
@@ -461,6 +462,7 @@ def outside_by_chance(quantities: pd.DataFrame) -> float:
     return sum(_outside_by_chance(int(row.trials), row.nominal) for row in quantities.itertuples())
 
 
+@functools.cache
 def _outside_by_chance(trials: int, nominal: float) -> float:
     covered = np.arange(trials + 1)
     low, high = np.array([calibration.clopper_pearson(count, trials) for count in covered]).T
@@ -469,7 +471,7 @@ def _outside_by_chance(trials: int, nominal: float) -> float:
 
 
 def untied(comparisons: pd.DataFrame) -> pd.DataFrame:
-    """Coverage of each quantity over the trials, a truth equal to an outermost member counted for its share only.
+    """Coverage of each quantity, a truth equal to an outermost member counted for its share only.
 
     `comparisons`: those of one half. `untied`: the share of truths inside when ties are broken at random
     (in the mean over all ways to break them); `tied`: the share of truths equal to some member.

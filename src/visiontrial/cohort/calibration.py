@@ -1,8 +1,9 @@
 """Is the truth where the reconstruction says it is? Trials with known rows, rebuilt from what a paper prints.
 
 Trials are drawn from the engine's own prior (`cohort.from_prior`) and from families outside it
-(`cohort.simulate`), printed, and reconstructed from the print alone, several times each. A quantity that was not printed then has a reconstruction range,
-from the smallest to the largest of the members, and a true value in the rows that were drawn.
+(`cohort.simulate`), printed, and reconstructed from the print alone, several times each. A quantity
+that was not printed then has a reconstruction range, from the smallest to the largest of the
+members, and a true value in the rows that were drawn.
 
 **What to expect.** If the truth were one more draw from the same source as m members, it would
 lie within their range with probability (m − 1) / (m + 1): 18 / 20 for 19 members, more where
@@ -424,7 +425,7 @@ def _merged(before: bytes, now: str, halves: Sequence[str]) -> str:
 
 
 def command(half: str | None = None, **options: Any) -> None:
-    """Calibrate (one half or part, or all) and say in a few lines what came of it. `options` are those of `make`."""
+    """Calibrate (one part, or all) and say in a few lines what came of it. `options` are those of `make`."""
     folder = make([half] if half else list(HALVES), **options)
     found = read(folder)
     for name, chains in found.chains.groupby("half", sort=False):

@@ -73,7 +73,7 @@ def departures(comparisons: pd.DataFrame, places: int = PLACES) -> pd.DataFrame:
 
 @functools.cache
 def simultaneous(trials: int, places: int = PLACES, level: float = calibration.LEVEL) -> pd.DataFrame:
-    """Limits that hold the whole empirical distribution function of so many uniform ranks with this probability.
+    """Limits that hold the distribution function of so many uniform ranks, all of it, with this probability.
 
     One row per number of places from 0 to all: `expected`, `low`, `high`. At each point the limits are
     quantiles of the binomial distribution; their common tail is found by simulation with a fixed seed.

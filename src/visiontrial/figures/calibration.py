@@ -238,8 +238,8 @@ def _ranks_in_words(histogram: pd.DataFrame, departures: pd.DataFrame) -> str:
         f"Simulated trials drawn from the engine's own prior. Left: the share of true values in each of "
         f"{len(histogram)} places among the members, from {share_text(histogram['share'].min(), 1)} to "
         f"{share_text(histogram['share'].max(), 1)}, where {share_text(1 / len(histogram), 1)} is expected; "
-        f"the 95% interval leaves that out in {apart} places. Right: for each of {len(leaving)} quantities the "
-        f"share of truths in the lower places less the expected share, from "
+        f"the 95% interval leaves that out in {apart} places. Right: for each of {len(leaving)} quantities "
+        f"the share of truths in the lower places less the expected share, from "
         f"{share_text(departures['difference'].min())} to {share_text(departures['difference'].max())}; "
         f"{leaving.sum()} of them leave the band that holds even ranks as a whole in 95% of cases."
     )
