@@ -101,7 +101,7 @@ def test_too_few_members_to_leave_out():
 
 
 def test_stability_of_a_normal_distribution_follows_from_the_number_of_members():
-    """Evenly spaced normal quantiles stand for the distribution; interpolation of few of them is the slack."""
+    """Evenly spaced normal quantiles stand for the distribution; their interpolation is the slack."""
     for members in (300, 1000):
         values = norm.ppf((np.arange(members) + 0.5) / members)
         expected = diagnostics.stability(values, dropped=10)

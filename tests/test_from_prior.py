@@ -34,7 +34,7 @@ def small_design(rng: np.random.Generator, patients: int) -> Trial:
 
 def test_constant_rates_give_the_closed_form():
     """With constant hazards d of death and l of leaving, h = d + l, a patient with C days to the cutoff has
-    died with probability d / h (1 - exp(-h C)), has left before the last day with l / h (1 - exp(-h (C - 1))),
+    died with probability d / h (1 - exp(-h C)), has left before the last day with l / h (1 - exp(-h (C - 1)))
     and is alive with exp(-h C); on the last day nobody leaves, so these are to be divided by their sum. The
     day of randomization is even over the window."""
     death, leaving = math.log(2) / (12 * DAYS_PER_MONTH), 1 / (30 * DAYS_PER_MONTH)

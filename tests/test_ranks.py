@@ -48,8 +48,8 @@ def test_a_histogram_counts_trials_and_not_quantities():
 
 
 def test_one_inner_point_has_the_limits_of_the_binomial_distribution():
-    # With two places there is one number to look at, the heads in 24 throws of a coin. qbinom(c(0.025, 0.975),
-    # 24, 0.5) in R: 7 17.
+    # With two places there is one number to look at, the heads in 24 throws of a coin: 7 is the first count
+    # with more than 2.5% at or below it, 17 its mirror image.
     limits = ranks.simultaneous(24, places=2)
     assert (limits.loc[1, ["low", "high"]] * 24).tolist() == pytest.approx([7, 17])
     assert stats.binom.cdf(6, 24, 0.5) < 0.025 < stats.binom.cdf(7, 24, 0.5)

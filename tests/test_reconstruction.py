@@ -325,7 +325,7 @@ def test_intervals_that_leave_the_truth_out_by_chance():
 
 
 def test_a_truth_on_the_edge_counts_for_its_share():
-    """Inside; equal to the lowest of three; below all; equal to all three, two of four places being outside."""
+    """Inside; equal to the lowest of three; below all; equal to all three, two of four places outside."""
     table = pd.DataFrame(
         {"below": [1, 0, 0, 0], "equal": [0, 1, 0, 3], "members": 3, "covered": [1, 1, 0, 1]}
     ).assign(quantity="events", endpoint="OS", arm="all")

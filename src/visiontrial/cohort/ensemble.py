@@ -305,8 +305,8 @@ def make(
     """Run the chains that are missing, then verify and store each ensemble; return what became of each.
 
     `only` names the ensembles (default: all of `plans`, and these are VISION's). `members` runs that
-    many chains instead of the planned number, `purpose` derives other seeds: what comes of either is no planned
-    ensemble and is stored beside its chains, under `kept`, never in place of the stored one.
+    many chains instead of the planned number, `purpose` derives other seeds: what comes of either is no
+    planned ensemble and is stored beside its chains, under `kept`, never in place of the stored one.
     `processes` is the number of local processes, `scheduler` the address of a Dask scheduler to
     run the chains on instead. Verification is always local: it judges what this machine will store.
 

@@ -784,8 +784,8 @@ def mixing_table(mixing: pd.DataFrame, names: Mapping[str, str]) -> tables.Print
     note = (
         f"{SYNTHETIC}. R-hat: split, over the accepted chains; one where all halves of all chains agree. "
         "Within chains, about the mean of all: autocorrelation of neighbouring recorded sweeps, about each "
-        "chain's own mean and about that of all chains. First with last: correlation over chains of the first "
-        "recorded sweep of the hard phase with the last."
+        "chain's own mean and about that of all chains. First with last: correlation over chains of the "
+        "first recorded sweep of the hard phase with the last."
     )
     caption = "Do the chains of the hard phase agree with each other, and what do they remember?"
     return table_of(rows, headings, "Monitored quantity", note, "mixing", caption)
