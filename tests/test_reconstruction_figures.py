@@ -194,6 +194,19 @@ def test_ranks_are_drawn_place_by_place_and_quantity_by_quantity(rank_plot):
     assert (drawn.groupby("row")["difference"].agg(["first", "last"]) == 0).all(axis=None)
 
 
+def test_even_ranks_are_told_from_uneven_ones():
+    places = pd.DataFrame({"share": 0.25, "low": 0.2, "high": 0.3}, index=range(1, 5))
+    quantities = pd.DataFrame(
+        {"quantity": ["a", "b"], "endpoint": "OS", "arm": "all", "leaves": [False, False]}
+    )
+    said = calibration_figures.evenness_in_words(places, quantities)
+    assert said == "Neither shows in these trials."
+    places.loc[1, "low"] = 0.26
+    quantities.loc[1, "leaves"] = True
+    said = calibration_figures.evenness_in_words(places, quantities)
+    assert said.startswith("In these trials the ranks are not even over all quantities nor in single")
+
+
 def test_the_state_of_the_engine_behind_each_part_is_named():
     halves = {"tune": {"engine_sha256": ensemble.engine_fingerprint()}, "report": {"engine_sha256": "0"}}
     words = calibration_figures.engines_in_words({"halves": halves})

@@ -11,6 +11,7 @@ import pandas as pd
 
 from visiontrial import render, tables
 from visiontrial.cohort import ensemble
+from visiontrial.cohort.calibration import KEYS, LEVEL
 from visiontrial.figures.reconstruction import panel_title, share_text, table_of
 from visiontrial.printed import as_printed
 
@@ -233,7 +234,7 @@ def _band_of_most(departures: pd.DataFrame) -> pd.DataFrame:
 
 def _ranks_in_words(histogram: pd.DataFrame, departures: pd.DataFrame) -> str:
     apart = ((histogram["low"] > 1 / len(histogram)) | (histogram["high"] < 1 / len(histogram))).sum()
-    leaving = departures.groupby(["quantity", "endpoint", "arm"])["leaves"].first()
+    leaving = departures.groupby(KEYS)["leaves"].first()
     return (
         f"Simulated trials drawn from the engine's own prior. Left: the share of true values in each of "
         f"{len(histogram)} places among the members, from {share_text(histogram['share'].min(), 1)} to "
@@ -245,9 +246,21 @@ def _ranks_in_words(histogram: pd.DataFrame, departures: pd.DataFrame) -> str:
     )
 
 
+def evenness_in_words(histogram: pd.DataFrame, departures: pd.DataFrame) -> str:
+    """Whether the places or the quantities depart from even ranks more often than chance lets them, in words."""
+    even = 1 / len(histogram)
+    apart = ((histogram["low"] > even) | (histogram["high"] < even)).mean()
+    leaving = departures.drop_duplicates(KEYS)["leaves"].mean()
+    found = {"over all quantities": apart, "in single quantities": leaving}
+    where = [words for words, share in found.items() if share > 1 - LEVEL]
+    if not where:
+        return "Neither shows in these trials."
+    return f"In these trials the ranks are not even {' nor '.join(where)}: see the figure for the direction."
+
+
 def leaving_in_words(departures: pd.DataFrame) -> str:
     """The quantities whose ranks leave their band, in the order of the table."""
-    rows = _coverage_rows(departures[departures["leaves"]].drop_duplicates(["quantity", "endpoint", "arm"]))
+    rows = _coverage_rows(departures[departures["leaves"]].drop_duplicates(KEYS))
     return "; ".join(f"{r.endpoint} {r.row}" for r in rows.itertuples()) or "none"
 
 
