@@ -233,29 +233,32 @@ def _bound(factor: Factor) -> str:
 
 
 def held(trial: Trial) -> pd.DataFrame:
-    """What the engine assumes besides `priors`: `assumption`, from the trial or built into the engine."""
-    rules = [f"{1 / len(trial.late_deaths):.2g} {rule_words(rule)}" for rule in trial.late_deaths]
-    rows = {"Rule for late deaths, prior weights": "; ".join(rules)}
+    """What the engine assumes besides `priors` (the index), from the trial or built into the engine: `value`."""
+    even = f"{1 / len(trial.late_deaths):.2g}"
+    rows = {f"prior weight of the rule: {rule_words(rule)}": even for rule in trial.late_deaths}
     if trial.untreated is not None:
         rows |= {
-            "Never treated: weight of a patient who left, against 1 of one who stayed": (
-                f"{untreated_weight(trial):g}"
-            ),
-            "Never treated and died: by day": f"{trial.untreated_death_within:g}",
+            "never treated: weight of one who left, against 1": f"{untreated_weight(trial):g}",
+            "never treated and died: by day": f"{trial.untreated_death_within:g}",
         }
     for state in trial.end_states:
         if state.contact is not None:
-            rows[f"{state.label}: last contact before the cutoff, days, even"] = f"0 to {state.contact:g}"
+            rows[f"days from last contact to cutoff, {state.label.lower()}: even"] = f"0 to {state.contact:g}"
     for endpoint in trial.endpoints:
         if endpoint.stop is not None and len(endpoint.stop.reasons) > 1:
-            shares = [f"{share:g} {reason.lower()}" for reason, share in endpoint.stop.reasons.items()]
-            rows[f"Why assessment stopped, {endpoint.paramcd} (touches no time)"] = "; ".join(shares)
-    return pd.DataFrame({"assumption": rows}).rename_axis("of")
+            for reason, share in endpoint.stop.reasons.items():
+                words = f"why assessment stopped, {endpoint.paramcd} (touches no time): {reason.lower()}"
+                rows[words] = f"{share:g}"
+    return pd.DataFrame({"value": rows}).rename_axis("assumption")
 
 
 def rule_words(rule: float | str) -> str:
     """A rule for late deaths as the specification has it, in words: `count`, or days."""
-    return "every death counts" if rule == "count" else f"deaths within {rule:g} days of the last assessment"
+    return (
+        "every death counts"
+        if rule == "count"
+        else f"deaths count within {rule:g} days of the last assessment"
+    )
 
 
 class _AskedForWeights:

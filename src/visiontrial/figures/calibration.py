@@ -247,7 +247,7 @@ def _ranks_in_words(histogram: pd.DataFrame, departures: pd.DataFrame) -> str:
 
 
 def evenness_in_words(histogram: pd.DataFrame, departures: pd.DataFrame) -> str:
-    """Whether the places or the quantities depart from even ranks more often than chance lets them, in words."""
+    """Whether places or quantities depart from even ranks more often than chance lets them, in words."""
     even = 1 / len(histogram)
     apart = ((histogram["low"] > even) | (histogram["high"] < even)).mean()
     leaving = departures.drop_duplicates(KEYS)["leaves"].mean()
