@@ -233,7 +233,7 @@ def _bound(factor: Factor) -> str:
 
 
 def held(trial: Trial) -> pd.DataFrame:
-    """What the engine assumes besides `priors` (the index), from the trial or built into the engine: `value`."""
+    """What the engine assumes besides `priors` (the index), told by the trial or built in: `value`."""
     even = f"{1 / len(trial.late_deaths):.2g}"
     rows = {f"prior weight of the rule: {rule_words(rule)}": even for rule in trial.late_deaths}
     if trial.untreated is not None:
