@@ -7,7 +7,9 @@ made of the results, not the reconstruction.
 from __future__ import annotations
 
 import math
+import platform
 import shutil
+import sys
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,7 +20,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from visiontrial import survival
-from visiontrial.cohort import calibration, ensemble, packet, simulate, store, verify
+from visiontrial.cohort import calibration, ensemble, from_prior, packet, simulate, store, verify
+from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 
 MANY = 40_000
@@ -206,7 +209,7 @@ def test_dropout_takes_30_to_50_percent_of_the_reference_arm(seed):
     # The share is drawn from 30-50%; a tenth more can leave by chance, and those who die or progress
     # before are not lost: nobody is imaged in the first 49 days, so look at those.
     rng = np.random.default_rng(seed)
-    conduct = replace(simulate._conduct(rng, "dropout"), sizes=(4000, 4000))
+    conduct = replace(simulate.conduct(rng, "dropout"), sizes=(4000, 4000))
     left, stopped = simulate._lost(conduct, np.repeat([0, 1], 4000), rng)
     lost = (np.minimum(left, stopped) <= 3 * DAYS_PER_MONTH).reshape(2, 4000).mean(axis=1)
     assert 0.3 < lost[0] < 0.6
@@ -406,8 +409,15 @@ def test_the_report_has_twelve_trials_of_each_family():
     assert planned.to_dict() == dict.fromkeys(simulate.FAMILIES, 12)
 
 
+def test_trials_from_the_prior_are_a_part_of_their_own():
+    cases = calibration.cases("prior")
+    assert [case.family for case in cases] == ["prior"] * 24
+    again = from_prior.draw(np.random.default_rng(seed_of(calibration.PURPOSE, "prior", 2)))
+    pd.testing.assert_frame_equal(cases[0].truth().adtte, again.adtte)
+
+
 def test_an_unknown_half_is_refused():
-    with pytest.raises(calibration.CalibrationError, match="no half 'best': choose from tune, report"):
+    with pytest.raises(calibration.CalibrationError, match="no half 'best': choose from tune, report, prior"):
         calibration.cases("best")
 
 
@@ -592,3 +602,21 @@ def test_rows_survive_the_way_to_disk():
         calibration.quantities(trial, truth.adsl, truth.adtte),
         calibration.quantities(trial, again.adsl, again.adtte),
     )
+
+
+# --- the stored calibration ------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="bytes are promised on Linux x86-64"
+)
+@pytest.mark.parametrize("half", calibration.HALVES)
+def test_a_stored_chain_is_made_again_from_nothing(half):
+    """The engine of this checkout, from the seed alone, comes to the same end in the same way."""
+    kept = calibration.read().chains.query("half == @half and member == 0").iloc[0]
+    trial = simulate.print_as_a_paper(calibration.Case(half, kept["family"], int(kept["trial"])).truth())
+    made = ensemble.real_engine().reconstruct(trial, int(kept["seed"]), None)
+    facts = {name: kept[name] for name in made.facts if name != "missed"}
+    assert made.accepted
+    assert {name: value for name, value in made.facts.items() if name != "missed"} == facts

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from visiontrial.cohort import diagnostics
 from visiontrial.cohort.quantities import reconstruction_range
@@ -31,15 +32,44 @@ def test_a_chain_too_short_is_refused():
         diagnostics.split_r_hat(np.zeros((5, 3)))
 
 
+def autoregression(rho: float, chains: int, rows: int) -> np.ndarray:
+    """Stationary AR(1) chains of variance 1."""
+    noise = np.random.default_rng(4).normal(size=(chains, rows))
+    chain = noise.copy()
+    for row in range(1, rows):
+        chain[:, row] = rho * chain[:, row - 1] + np.sqrt(1 - rho**2) * noise[:, row]
+    return chain
+
+
 def test_autocorrelation_of_an_autoregression_is_its_coefficient():
     """An AR(1) process has autocorrelation rho at lag 1 and rho squared at lag 2."""
-    rng, rho = np.random.default_rng(2), 0.7
-    noise = rng.normal(size=(40, 2000))
-    chain = np.zeros_like(noise)
-    for row in range(1, noise.shape[1]):
-        chain[:, row] = rho * chain[:, row - 1] + noise[:, row]
-    assert diagnostics.autocorrelation(chain) == pytest.approx(rho, abs=0.02)
-    assert diagnostics.autocorrelation(chain, lag=2) == pytest.approx(rho**2, abs=0.03)
+    chain = autoregression(0.7, chains=40, rows=2000)
+    assert diagnostics.autocorrelation(chain) == pytest.approx(0.7, abs=0.02)
+    assert diagnostics.autocorrelation(chain, lag=2) == pytest.approx(0.49, abs=0.03)
+
+
+def test_memory_of_stationary_chains_is_that_of_their_process():
+    """An AR(1) process has autocorrelation rho at lag 1, and rho to the nineteenth over twenty rows."""
+    chains = autoregression(0.95, chains=20_000, rows=20)
+    assert diagnostics.pooled_autocorrelation(chains) == pytest.approx(0.95, abs=0.01)
+    assert diagnostics.pooled_autocorrelation(chains, lag=4) == pytest.approx(0.95**4, abs=0.01)
+    assert diagnostics.first_with_last(chains) == pytest.approx(0.95**19, abs=0.02)
+    # About their own means so short chains seem to forget much faster: the bias is of order 1 / rows.
+    assert diagnostics.autocorrelation(chains) < 0.8
+
+
+def test_chains_that_stay_where_they_began_remember_everything():
+    """x = place of the chain + noise: about the common mean v / (v + 1) is memory, within chains nothing."""
+    rng = np.random.default_rng(5)
+    places = rng.normal(scale=3, size=(4000, 1))
+    assert diagnostics.pooled_autocorrelation(np.repeat(places, 30, axis=1)) == pytest.approx(1)
+    assert diagnostics.first_with_last(np.repeat(places, 30, axis=1)) == pytest.approx(1)
+    trembling = places + rng.normal(size=(4000, 30))
+    assert diagnostics.pooled_autocorrelation(trembling) == pytest.approx(9 / 10, abs=0.01)
+    assert diagnostics.first_with_last(trembling) == pytest.approx(9 / 10, abs=0.02)
+    assert diagnostics.autocorrelation(trembling) < 0
+    assert np.isnan(diagnostics.pooled_autocorrelation(np.ones((3, 8))))
+    assert np.isnan(diagnostics.first_with_last(np.ones((3, 8))))
 
 
 def test_mixing_reads_members_and_refuses_unequal_ones():
@@ -68,3 +98,11 @@ def test_stability_is_the_worst_of_every_choice(values):
 def test_too_few_members_to_leave_out():
     with pytest.raises(ValueError, match="too few"):
         diagnostics.stability(np.arange(11.0))
+
+
+def test_stability_of_a_normal_distribution_follows_from_the_number_of_members():
+    """Evenly spaced normal quantiles stand for the distribution; their interpolation is the slack."""
+    for members in (300, 1000):
+        values = norm.ppf((np.arange(members) + 0.5) / members)
+        expected = diagnostics.stability(values, dropped=10)
+        assert diagnostics.stability_of_normal(members, dropped=10) == pytest.approx(expected, abs=0.004)

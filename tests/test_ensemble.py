@@ -439,7 +439,7 @@ def test_the_command_says_what_is_wrong_without_a_traceback(monkeypatch, capsys)
 # --- the stored ensembles of the trial -------------------------------------------------------------
 
 
-@pytest.mark.parametrize("plan", ensemble.PLANS, ids=lambda plan: plan.name)
+@pytest.mark.parametrize("plan", ensemble.planned(), ids=lambda plan: plan.name)
 def test_a_stored_ensemble_is_whole_and_of_this_trial(plan):
     stored = store.read(plan.name)
     trial = reader.read(paths.RECONSTRUCTION / ensemble.TRIAL)
@@ -456,11 +456,11 @@ def test_a_stored_ensemble_is_whole_and_of_this_trial(plan):
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="bytes are promised on Linux x86-64"
 )
-@pytest.mark.parametrize("name", [plan.name for plan in ensemble.PLANS])
+@pytest.mark.parametrize("name", [plan.name for plan in ensemble.planned()])
 def test_a_stored_member_is_made_again_from_nothing(name):
     """The engine of this checkout, from the seed alone, gives the stored rows to the last day."""
     engine = ensemble.real_engine()
-    plan = next(plan for plan in ensemble.PLANS if plan.name == name)
+    plan = next(plan for plan in ensemble.planned() if plan.name == name)
     vision = reader.read(paths.RECONSTRUCTION / ensemble.TRIAL)
     batch = ensemble.batch_of(plan, vision, engine, ensemble.PURPOSE, None, Path("nowhere"))
     kept = store.read(name)

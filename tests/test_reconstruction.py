@@ -121,14 +121,27 @@ def test_a_trial_that_no_chain_reaches_is_named_with_what_was_missed(small):
 
 
 def test_the_prior_shown_is_what_the_specification_says(vision):
-    """Effects of the factors are typed in trial.toml; the level is that of the design's median."""
+    """Effects of the factors and shares are typed in trial.toml; levels are those of the typical medians."""
     table = reconstruction.priors(vision)
     for factor in vision.factors:
         row = table.loc[f"effect of {factor.label}"]
         assert (row["mean"], row["sd"]) == (factor.effect.mean, factor.effect.sd)
-    median = vision.endpoints[0].typical_median * DAYS_PER_MONTH
-    level = table.loc["level of a hazard (first end point)", "mean"]
-    assert level == pytest.approx(math.log(math.log(2) / median), abs=0.005)
+    for endpoint in vision.endpoints:
+        level = table.loc[f"level of the hazard, {endpoint.paramcd}", "mean"]
+        median = endpoint.typical_median * DAYS_PER_MONTH
+        assert level == pytest.approx(math.log(math.log(2) / median), abs=0.005)
+    shares = [name for name in table.index if name.startswith("share of")]
+    assert [name.split()[2] for name in shares] == ["Lactate", "Androgen-receptor-pathway"]
+    assert table.loc[shares, "scale"].tolist() == ["log odds; share below 0.48", "log odds"]
+    assert table.loc[shares, "mean"].tolist() == [pytest.approx(math.log(0.35 / 0.65), abs=0.005), 0]
+
+
+def test_what_is_held_is_what_the_engine_uses(vision, small):
+    """5:1 is in `problem._untreated`; 42, 28 and 168 days and the shares of reasons in trial.toml."""
+    table = reconstruction.held(vision)["value"]
+    assert table.tolist() == ["0.5", "0.5", "5", "42", "0 to 28", "0.6", "0.4"]
+    assert table.index[1].endswith("deaths count within 168 days of the last assessment")
+    assert reconstruction.held(small)["value"].tolist() == ["1", "0 to 28"]
 
 
 # --- targets and ranges -----------------------------------------------------------------------------
@@ -173,6 +186,24 @@ def test_unstratified_ratios_are_compared_with_the_printed_one(vision):
     assert shares["os.hr"] == 0.5  # 0.6249 prints 0.62, 0.625 prints 0.63
     assert shares["os-pfs-set.hr"] == 0.5
     assert shares["pfs.hr"] == 0
+
+
+def test_progressions_among_the_events_by_hand(vision):
+    """Member 0: a progression and a death in the set, another progression outside it; member 1: a death."""
+    adsl = pd.DataFrame(
+        {"member": [0, 0, 0, 0, 1], "USUBJID": list("abcda"), "PFSSETFL": ["Y", "Y", "Y", "N", "Y"]}
+    )
+    adtte = pd.DataFrame(
+        {
+            "member": [0, 0, 0, 0, 1, 0],
+            "USUBJID": list("abcdaa"),
+            "PARAMCD": ["PFS"] * 5 + ["OS"],
+            "CNSR": [0, 0, 1, 0, 0, 0],
+            "EVNTDESC": ["Progression", "Death", "Progression", "Progression", "Death", "Progression"],
+        }
+    )
+    ensemble = store.Ensemble("x", adsl, adtte, pd.DataFrame(), pd.DataFrame(), {})
+    assert reconstruction.own_events(ensemble, vision, "PFS", "pfs_set").to_dict() == {0: 0.5, 1: 0.0}
 
 
 # --- one ensemble against another -------------------------------------------------------------------
@@ -283,6 +314,23 @@ def test_a_quantity_differs_when_its_interval_leaves_the_nominal_coverage_out():
     found = reconstruction.of_quantities(summary, "report")
     assert found[["quantity", "differs"]].values.tolist() == [["ph_p", True], ["events", False]]
     assert reconstruction.of_families(summary, "report")["quantity"].tolist() == ["all"]
+
+
+def test_intervals_that_leave_the_truth_out_by_chance():
+    """Two trials at a probability of 0.9: the exact interval of 0 of 2 ends at 1 - 0.025^(1/2) = 0.842, those
+    of 1 and 2 hold 0.9. So 0 of 2 alone leaves it out, which happens with probability 0.01."""
+    table = pd.DataFrame({"trials": [2, 2], "nominal": [0.9, 0.9]})
+    assert reconstruction.outside_by_chance(table) == pytest.approx(2 * 0.01)
+
+
+def test_a_truth_on_the_edge_counts_for_its_share():
+    """Inside; equal to the lowest of three; below all; equal to all three, two of four places outside."""
+    table = pd.DataFrame(
+        {"below": [1, 0, 0, 0], "equal": [0, 1, 0, 3], "members": 3, "covered": [1, 1, 0, 1]}
+    ).assign(quantity="events", endpoint="OS", arm="all")
+    found = reconstruction.untied(table).loc[0]
+    assert found["untied"] == pytest.approx((1 + 1 / 2 + 0 + 1 / 2) / 4)
+    assert found["tied"] == 0.5
 
 
 def test_failed_chains_of_the_stored_calibration_are_counted():

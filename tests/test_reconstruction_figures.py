@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from visiontrial import paths, published, reconstruction, render
-from visiontrial.cohort import calibration, diagnostics, reader
+from visiontrial.cohort import calibration, diagnostics, ensemble, ranks, reader
 from visiontrial.figures import calibration as calibration_figures
 from visiontrial.figures import reconstruction as figures
 
@@ -67,6 +67,12 @@ def tuned() -> tuple[pd.DataFrame, pd.DataFrame]:
 @pytest.fixture(scope="module")
 def coverage(tuned) -> render.Figure:
     return calibration_figures.coverage(*tuned)
+
+
+@pytest.fixture(scope="module")
+def rank_plot() -> render.Figure:
+    rows = calibration.read().comparisons.query("family == 'piecewise'")
+    return calibration_figures.rank_plot(ranks.histogram(rows), ranks.departures(rows))
 
 
 def data_of(figure: render.Figure, view: dict) -> list[dict]:
@@ -175,15 +181,49 @@ def test_coverage_tables_show_counts_and_uncertainty(tuned):
     assert f"{failed['failed'].sum()} of {failed['chains'].sum()}" in total
 
 
+def test_ranks_are_drawn_place_by_place_and_quantity_by_quantity(rank_plot):
+    bars, lines = rank_plot.specification["concat"]
+    rows = data_of(rank_plot, bars["layer"][0])
+    assert [row["place"] for row in rows] == list(range(1, ranks.PLACES + 1))
+    assert sum(row["share"] for row in rows) == pytest.approx(1, abs=1e-3)
+    stored = calibration.read().comparisons.query("family == 'piecewise'")
+    drawn = pd.DataFrame(data_of(rank_plot, lines["layer"][1]))
+    assert drawn["row"].nunique() == len(stored.drop_duplicates(calibration.KEYS))
+    # What leaves its band is told without colour too.
+    assert lines["layer"][2]["mark"]["strokeDash"] != lines["layer"][1]["mark"].get("strokeDash")
+    assert (drawn.groupby("row")["difference"].agg(["first", "last"]) == 0).all(axis=None)
+
+
+def test_even_ranks_are_told_from_uneven_ones():
+    places = pd.DataFrame({"share": 0.25, "low": 0.2, "high": 0.3}, index=range(1, 5))
+    quantities = pd.DataFrame(
+        {"quantity": ["a", "b"], "endpoint": "OS", "arm": "all", "leaves": [False, False]}
+    )
+    said = calibration_figures.evenness_in_words(places, quantities)
+    assert said == "Neither shows in these trials."
+    places.loc[1, "low"] = 0.26
+    quantities.loc[1, "leaves"] = True
+    said = calibration_figures.evenness_in_words(places, quantities)
+    assert said.startswith("In these trials the ranks are not even over all quantities nor in single")
+
+
+def test_the_state_of_the_engine_behind_each_part_is_named():
+    halves = {"tune": {"engine_sha256": ensemble.engine_fingerprint()}, "report": {"engine_sha256": "0"}}
+    words = calibration_figures.engines_in_words({"halves": halves})
+    assert "than the present one: report." in words
+    assert "with the present one: tune." in words
+    assert calibration_figures.engines_in_words({"halves": {"tune": halves["tune"]}}).startswith("All parts")
+
+
 # --- all of them --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["bands", "places", "memory", "one_shape", "steps", "coverage"])
+@pytest.mark.parametrize("name", ["bands", "places", "memory", "one_shape", "steps", "coverage", "rank_plot"])
 @pytest.mark.parametrize("variant", ["wide", "narrow"])
 def test_charts_draw_within_their_widths_and_say_what_they_show(name, variant, request):
     figure = request.getfixturevalue(name)
     drawn = figure.svg(variant)  # refuses what is too wide, too small or off the palette
-    said = "Simulated trials" if name == "coverage" else figures.SYNTHETIC
+    said = "Simulated trials" if name in ("coverage", "rank_plot") else figures.SYNTHETIC
     assert f">{said}<" in drawn
 
 

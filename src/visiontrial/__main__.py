@@ -53,7 +53,7 @@ def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_calibration_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--half", metavar="NAME", help="tune or report (default: both)")
+    command.add_argument("--half", metavar="NAME", help="tune, report or prior (default: all)")
     command.add_argument("--trials", type=int, metavar="N", help="a trial run: so many per family; in _build")
     command.add_argument("--members", type=int, metavar="N", help="a trial run: so many per trial; in _build")
     _add_workers(command)

@@ -11,19 +11,20 @@ and the search, and not what chance would do in another trial.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy.stats import mannwhitneyu
+from scipy.stats import binom, mannwhitneyu
 from statsmodels.stats.multitest import multipletests
 
-from visiontrial.cohort import chain, diagnostics, model, problem, verify
+from visiontrial.cohort import calibration, chain, diagnostics, model, problem, store, verify
 from visiontrial.cohort.quantities import reconstruction_range
 from visiontrial.cohort.seeds import seed_of
-from visiontrial.cohort.specification import DAYS_PER_MONTH, Target, Trial
+from visiontrial.cohort.specification import DAYS_PER_MONTH, Factor, Target, Trial, population_flag
 from visiontrial.printed import as_printed, parse, prints_as
 
 PURPOSE = "visiontrial: the small trial that a chapter rebuilds"
@@ -188,13 +189,18 @@ def targets_met(statistics: pd.DataFrame, trial: Trial) -> pd.Series:
 def priors(trial: Trial) -> pd.DataFrame:
     """The normal prior of every kind of parameter (the index): `scale, mean, sd`, as the engine uses it.
 
-    The level of a hazard is given for the first end point; those of the others differ in their mean.
+    Levels are given for every end point, and so are the shares of factors for which no count is
+    known; a share is drawn once for a chain, again where it is not under its bound. What is no
+    parameter of this kind is in `held`.
     """
     where = model.layout(trial, len(problem.PIECES))
     prior = model.prior(trial, where, single_shape=False)
     ratio = model.WALK + where.pieces
     places = {
-        "level of a hazard (first end point)": ("log, per day", model.LEVEL),
+        **{
+            f"level of the hazard, {endpoint.paramcd}": ("log, per day", k * where.block + model.LEVEL)
+            for k, endpoint in enumerate(trial.endpoints)
+        },
         "trend of a hazard": ("per unit of log time", model.SLOPE),
         "steps of its random walk": ("log, size", model.WALK),
         "first log hazard ratio": ("log", ratio),
@@ -214,7 +220,68 @@ def priors(trial: Trial) -> pd.DataFrame:
         "rate at which patients leave": ("log, per day", where.leaving),
     }
     rows = [(name, scale, prior.mean[j], prior.sd[j]) for name, (scale, j) in places.items()]
+    rows += [
+        (f"share of {f.label}", f"log odds{_bound(f)}", f.share.mean, f.share.sd)
+        for f in trial.factors
+        if f.share is not None
+    ]
     return pd.DataFrame(rows, columns=["parameter", "scale", "mean", "sd"]).round(2).set_index("parameter")
+
+
+def _bound(factor: Factor) -> str:
+    return f"; share below {factor.share_below:g}" if factor.share_below < 1 else ""
+
+
+def held(trial: Trial) -> pd.DataFrame:
+    """What the engine assumes besides `priors` (the index), told by the trial or built in: `value`."""
+    even = f"{1 / len(trial.late_deaths):.2g}"
+    rows = {f"prior weight of the rule: {rule_words(rule)}": even for rule in trial.late_deaths}
+    if trial.untreated is not None:
+        rows |= {
+            "never treated: weight of one who left, against 1": f"{untreated_weight(trial):g}",
+            "never treated and died: by day": f"{trial.untreated_death_within:g}",
+        }
+    for state in trial.end_states:
+        if state.contact is not None:
+            rows[f"days from last contact to cutoff, {state.label.lower()}: even"] = f"0 to {state.contact:g}"
+    for endpoint in trial.endpoints:
+        if endpoint.stop is not None and len(endpoint.stop.reasons) > 1:
+            for reason, share in endpoint.stop.reasons.items():
+                words = f"why assessment stopped, {endpoint.paramcd} (touches no time): {reason.lower()}"
+                rows[words] = f"{share:g}"
+    return pd.DataFrame({"value": rows}).rename_axis("assumption")
+
+
+def rule_words(rule: float | str) -> str:
+    """A rule for late deaths as the specification has it, in words: `count`, or days."""
+    return (
+        "every death counts"
+        if rule == "count"
+        else f"deaths count within {rule:g} days of the last assessment"
+    )
+
+
+class _AskedForWeights:
+    """Stands in for the generator where the engine draws who was never treated: keeps the weights."""
+
+    def __init__(self) -> None:
+        self.weights: list[np.ndarray] = []
+
+    def choice(self, rows, size, replace, p=None):
+        self.weights += [] if p is None else [p]
+        return rows[:size]
+
+
+def untreated_weight(trial: Trial) -> float:
+    """How much likelier the engine takes one who left the trial to be never treated than one who stayed.
+
+    The weights are the engine's: they are asked of the very function that draws with them.
+    """
+    fixed, state = problem.compile_trial(trial, np.random.default_rng(0))
+    asked = _AskedForWeights()
+    problem._untreated(trial, fixed.cell, state, asked)
+    weights = asked.weights[0]
+    return float(weights.max() / weights[weights > 0].min())
 
 
 # --- targets ------------------------------------------------------------------------------------------
@@ -282,6 +349,17 @@ def unstratified_prints(quantities: pd.DataFrame, trial: Trial) -> pd.Series:
             ours = quantities[f"{target.paramcd}.{target.population}.hazard_ratio_unstratified"]
             shares[target.claim_id] = np.mean([prints_as(value, target.printed) for value in ours])
     return pd.Series(shares)
+
+
+def own_events(ensemble: store.Ensemble, trial: Trial, paramcd: str, population: str) -> pd.Series:
+    """By member, the share of an end point's events that are its own event (progression) and not death."""
+    (event,) = (e.event for e in trial.endpoints if e.paramcd == paramcd)
+    flag = population_flag(trial, population)
+    events = ensemble.adtte[(ensemble.adtte["PARAMCD"] == paramcd) & (ensemble.adtte["CNSR"] == 0)]
+    patient = ["member", "USUBJID"]
+    inside = ensemble.adsl.loc[ensemble.adsl[flag] == "Y", patient]
+    chosen = events[[*patient, "EVNTDESC"]].merge(inside, on=patient)
+    return (chosen["EVNTDESC"] == event).groupby(chosen["member"]).mean()
 
 
 # --- one ensemble against another ---------------------------------------------------------------------
@@ -381,6 +459,36 @@ def of_quantities(summary: pd.DataFrame, half: str) -> pd.DataFrame:
     rows = summary[(summary["half"] == half) & (summary["family"] == "all") & (summary["quantity"] != "all")]
     outside = (rows["coverage_low"] > rows["nominal"]) | (rows["coverage_high"] < rows["nominal"])
     return rows.assign(differs=outside).reset_index(drop=True)
+
+
+def outside_by_chance(quantities: pd.DataFrame) -> float:
+    """How many intervals of a coverage would leave the nominal one out if that were the true one.
+
+    `quantities`: `of_quantities(...)`. Over all possible counts of covered trials, with their binomial
+    probabilities: exact intervals leave it out more seldom than their level says.
+    """
+    return sum(_outside_by_chance(int(row.trials), row.nominal) for row in quantities.itertuples())
+
+
+@functools.cache
+def _outside_by_chance(trials: int, nominal: float) -> float:
+    covered = np.arange(trials + 1)
+    low, high = np.array([calibration.clopper_pearson(count, trials) for count in covered]).T
+    outside = (low > nominal) | (high < nominal)
+    return float(binom.pmf(covered, trials, nominal)[outside].sum())
+
+
+def untied(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Coverage of each quantity, a truth equal to an outermost member counted for its share only.
+
+    `comparisons`: those of one half. `untied`: the share of truths inside when ties are broken at random
+    (in the mean over all ways to break them); `tied`: the share of truths equal to some member.
+    """
+    used = comparisons[comparisons["covered"].notna()]
+    lowest = (used["below"] == 0) / (used["equal"] + 1)
+    highest = (used["below"] + used["equal"] == used["members"]) / (used["equal"] + 1)
+    inside = used.assign(untied=1 - lowest - highest, tied=used["equal"] > 0)
+    return inside.groupby(calibration.KEYS, sort=False)[["untied", "tied"]].mean().astype(float).reset_index()
 
 
 def failures(chains: pd.DataFrame, half: str) -> pd.DataFrame:

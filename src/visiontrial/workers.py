@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
@@ -26,6 +28,7 @@ LOST_WORKERS = 10
 """How often one task may lose its worker before the task itself is suspected."""
 
 SECONDS_BETWEEN_LINES = 30
+SECONDS_BETWEEN_LOOKS = 1.0
 
 
 class WorkersError(RuntimeError):
@@ -57,7 +60,9 @@ def _labelled(label: Any, task: Task) -> tuple[Any, Any]:
 
 def _here(tasks: Iterable[tuple[Any, Task]], workers: int | None) -> Iterator[tuple[Any, Any]]:
     # One task at a time per worker: what a killed run loses is what is in hand, not a batch.
-    with joblib.parallel_config(backend="loky", inner_max_num_threads=1):
+    with joblib.parallel_config(
+        backend="loky", inner_max_num_threads=1, initializer=_end_with, initargs=(os.getpid(),)
+    ):
         pool = joblib.Parallel(
             n_jobs=workers or joblib.cpu_count(), return_as="generator_unordered", batch_size=1
         )
@@ -68,6 +73,17 @@ def _here(tasks: Iterable[tuple[Any, Task]], workers: int | None) -> Iterator[tu
                 f"A worker process was killed, for want of memory perhaps ({error}). "
                 "What is finished is kept: run the command again, with fewer workers if need be."
             ) from error
+
+
+def _end_with(parent: int) -> None:
+    """Let this process end soon after its parent, even one that was killed and could not say so."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    os._exit(1)  # nobody is left to whom an orderly end would matter
 
 
 def _on_dask(tasks: Iterable[tuple[Any, Task]], address: str) -> Iterator[tuple[Any, Any]]:

@@ -1,16 +1,18 @@
 """Is the truth where the reconstruction says it is? Trials with known rows, rebuilt from what a paper prints.
 
-Trials are drawn from the families of `cohort.simulate`, printed, and reconstructed from the
-print alone, several times each. A quantity that was not printed then has a reconstruction range,
-from the smallest to the largest of the members, and a true value in the rows that were drawn.
+Trials are drawn from the engine's own prior (`cohort.from_prior`) and from families outside it
+(`cohort.simulate`), printed, and reconstructed from the print alone, several times each. A quantity
+that was not printed then has a reconstruction range, from the smallest to the largest of the
+members, and a true value in the rows that were drawn.
 
 **What to expect.** If the truth were one more draw from the same source as m members, it would
 lie within their range with probability (m − 1) / (m + 1): 18 / 20 for 19 members, more where
-values are tied. That is the nominal coverage. A family outside the engine's prior need not reach it.
+values are tied. That is the nominal coverage, and every rank of the truth would be equally likely
+(`cohort.ranks`). A family outside the engine's prior need not reach it.
 
-**Two halves**, declared here before any result: priors are mended on `tune` (odd trials of three
-families), results are reported on `report` (even trials of all families, three of which tuning
-never sees).
+**Three parts**, declared here before any result: priors are mended on the half `tune` (odd trials of
+three families), results are reported on the half `report` (even trials of all families, three of
+which tuning never sees). On `prior` (trials drawn from the engine's own prior) nothing is mended.
 
 A chain that is not accepted is never replaced: its trial has one member less, and the number of
 failures stands in every row.
@@ -32,7 +34,7 @@ import pandas as pd
 from scipy import stats
 
 from visiontrial import paths, workers
-from visiontrial.cohort import ensemble, packet, simulate, store
+from visiontrial.cohort import ensemble, from_prior, packet, simulate, store
 from visiontrial.cohort import quantities as implied
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import Trial
@@ -40,7 +42,7 @@ from visiontrial.cohort.specification import Trial
 
 @dataclass(frozen=True)
 class Half:
-    """Which trials belong to a half: these families, every second trial from `first` on.
+    """Which trials belong to a half, or to another part: these families, every second trial from `first` on.
 
     `trials` is the number per family in a planned run.
     """
@@ -57,6 +59,7 @@ class Half:
 HALVES = {
     "tune": Half(("piecewise", "weibull", "crossing"), first=1, trials=6),
     "report": Half(tuple(simulate.FAMILIES), first=2, trials=12),
+    "prior": Half((from_prior.FAMILY,), first=2, trials=24),
 }
 MEMBERS = 19
 LEVEL = 0.95
@@ -98,8 +101,8 @@ class Case:
 
     def truth(self) -> simulate.Truth:
         """The trial as it was: a pure function of family and number."""
-        seed = seed_of(PURPOSE, self.family, self.number)
-        return simulate.draw(self.family, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed_of(PURPOSE, self.family, self.number))
+        return from_prior.draw(rng) if self.family == from_prior.FAMILY else simulate.draw(self.family, rng)
 
 
 def cases(half: str, trials: int | None = None) -> list[Case]:
@@ -441,7 +444,7 @@ def _merged(before: bytes, now: str, halves: Sequence[str]) -> str:
 
 
 def command(half: str | None = None, **options: Any) -> None:
-    """Calibrate (one half, or both) and say in a few lines what came of it. `options` are those of `make`."""
+    """Calibrate (one part, or all) and say in a few lines what came of it. `options` are those of `make`."""
     folder = make([half] if half else list(HALVES), **options)
     found = read(folder)
     for name, chains in found.chains.groupby("half", sort=False):

@@ -55,11 +55,10 @@ def of_member(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> dict[str
 
     Raises `verify.CohortRejected` when the cohort does not agree with everything printed.
     """
-    agreed = verify.verify(trial, adsl, adtte)
     analyses = verify.Analyses(trial, adsl, adtte)
     return {
-        "statistics": agreed.set_index("claim_id")[["value"]].T.reset_index(drop=True),
-        "quantities": quantities.quantities(trial, adsl, adtte).to_frame().T.reset_index(drop=True),
+        "statistics": verify.agreed(analyses).set_index("claim_id")[["value"]].T.reset_index(drop=True),
+        "quantities": quantities.of(analyses).to_frame().T.reset_index(drop=True),
         "curves": pd.concat([_curve(analyses, *key) for key in curves_of(trial)], ignore_index=True),
     }
 

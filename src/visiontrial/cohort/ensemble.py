@@ -16,7 +16,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ import pandas as pd
 
 from visiontrial import files, paths, workers
 from visiontrial.cohort import derived, packet, reader, sources, store
+from visiontrial.cohort.plans import FILE as PLANS_FILE
+from visiontrial.cohort.plans import Plan, read_plans
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import Trial
 
@@ -33,28 +35,6 @@ TRIAL = "vision"
 PURPOSE = "visiontrial: ensembles of reconstructed cohorts"
 """What the seeds are derived from. Another text gives other chains, never stored as the ensemble."""
 
-
-@dataclass(frozen=True)
-class Plan:
-    """One ensemble: how many chains are run, how many must be accepted, and what is assumed.
-
-    `settings` are handed to the engine. `stratified_by` names the factors of the stratified
-    analyses, `None` leaves them as the trial has them.
-    """
-
-    name: str
-    chains: int
-    at_least: int
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    stratified_by: tuple[str, ...] | None = None
-
-
-PLANS = (
-    Plan("registry", chains=320, at_least=280),
-    Plan("single-shape", chains=44, at_least=30, settings={"single_shape": True}),
-    Plan("without-arpi", chains=44, at_least=30, stratified_by=("ldh", "liver", "ecog")),
-    Plan("unstratified", chains=64, at_least=20, stratified_by=()),
-)
 DISPLAYED = "registry"
 """The ensemble whose medoid is the displayed cohort."""
 
@@ -62,6 +42,11 @@ DISPLAYED = "registry"
 # that compute.
 ENGINE = ("visiontrial.cohort.chain", "visiontrial.cohort.packet")
 LIBRARIES = ("numba", "numpy", "pandas", "pyarrow", "scipy")
+
+
+def planned() -> tuple[Plan, ...]:
+    """The ensembles of VISION, as its specification's folder has them."""
+    return read_plans(paths.RECONSTRUCTION / TRIAL)
 
 
 class EnsembleError(RuntimeError):
@@ -313,15 +298,15 @@ def make(
     purpose: str = PURPOSE,
     trial: Trial | None = None,
     engine: Engine | None = None,
-    plans: Sequence[Plan] = PLANS,
+    plans: Sequence[Plan] | None = None,
     kept: Path = paths.BUILD / "ensemble",
     stored: Path | None = None,
 ) -> list[Made]:
     """Run the chains that are missing, then verify and store each ensemble; return what became of each.
 
-    `only` names the ensembles (default: all of `plans`). `members` runs that many chains instead
-    of the planned number, `purpose` derives other seeds: what comes of either is no planned
-    ensemble and is stored beside its chains, under `kept`, never in place of the stored one.
+    `only` names the ensembles (default: all of `plans`, and these are VISION's). `members` runs that
+    many chains instead of the planned number, `purpose` derives other seeds: what comes of either is no
+    planned ensemble and is stored beside its chains, under `kept`, never in place of the stored one.
     `processes` is the number of local processes, `scheduler` the address of a Dask scheduler to
     run the chains on instead. Verification is always local: it judges what this machine will store.
 
@@ -331,7 +316,7 @@ def make(
     trial = trial or reader.read(paths.RECONSTRUCTION / TRIAL)
     engine = engine or real_engine()
     stored = stored or paths.RECONSTRUCTION / TRIAL / "ensembles"
-    chosen = _chosen(plans, only)
+    chosen = _chosen(planned() if plans is None else plans, only)
     if members is not None and members < 1:
         raise EnsembleError(f"{members} members cannot be made: give 1 or more")
     batches = [batch_of(plan, trial, engine, purpose, members, kept) for plan in chosen]
@@ -371,7 +356,7 @@ def _store(batch: Batch, engine: Engine, processes: int | None, stored: Path) ->
     if batch.is_as_planned and accepted < planned.at_least:
         raise EnsembleError(
             f"{planned.name}: {accepted} of {planned.chains} chains were accepted and {planned.at_least} are "
-            f"needed. Nothing was stored. Plan more chains in {Path(__file__).name} or mend the engine."
+            f"needed. Nothing was stored. Plan more chains in {PLANS_FILE} or mend the engine."
         )
     contents |= _describe_stored(batch, store.decode(contents, manifest), engine, processes)
     folder = stored / planned.name if batch.is_as_planned else batch.folder / f"first-{len(batch.chains)}"

@@ -88,8 +88,12 @@ def _months_to_cutoff(trial: Trial, randomized: date) -> float:
 
 def quantities(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> pd.Series:
     """What one cohort implies, by name (the module's table), as floats."""
-    analyses = Analyses(trial, adsl, adtte)
-    pairs = (pair for key in analyses_of(trial) for pair in _analysis(analyses, *key))
+    return of(Analyses(trial, adsl, adtte))
+
+
+def of(analyses: Analyses) -> pd.Series:
+    """`quantities` of rows that have been analysed before: what was fitted then is not fitted again."""
+    pairs = (pair for key in analyses_of(analyses.trial) for pair in _analysis(analyses, *key))
     return pd.Series(dict(pairs), dtype=float)
 
 

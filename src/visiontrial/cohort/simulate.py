@@ -2,8 +2,9 @@
 
 The engine is judged where the answer can be looked up: a complete two-arm trial is drawn,
 its summaries are printed with a paper's few digits, and only these are handed on. Six
-families of survival laws stand for what may be true of a trial. One, `piecewise`, has the shape
-that the engine itself assumes; five do not.
+families of survival laws stand for what may be true of a trial. One, `piecewise`, has hazards shaped
+as the engine's prior has them, with constants of its own; five do not. None is a draw from that
+prior: those are in `cohort.from_prior`.
 
 family      law of progression and death                                    dependence
 piecewise   random walks of the log hazard and of the log hazard ratio      shared log-normal frailty
@@ -23,7 +24,7 @@ day 1; what happens at the time `t` in days falls on day `floor(t) + 1`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, Protocol
@@ -37,6 +38,7 @@ from visiontrial.cohort import printing
 from visiontrial.cohort.specification import (
     DAYS_PER_MONTH,
     Arm,
+    Cell,
     Endpoint,
     EndState,
     Factor,
@@ -50,6 +52,7 @@ from visiontrial.cohort.specification import (
 REFERENCE, TREATED = 0, 1
 ARMS = (Arm("reference", "Reference"), Arm("treated", "Treated"))
 POPULATION = "all"
+IDENTIFIER = "SIMULATED"
 FIRST_DAY = date(2018, 1, 1)
 ENTRY_DAYS = round(16 * DAYS_PER_MONTH)
 HORIZON = 2500
@@ -263,7 +266,13 @@ class Conduct:
     late_deaths: float | Literal["count"]
 
 
-def _conduct(rng: np.random.Generator, family: str) -> Conduct:
+def day(number: int) -> date:
+    """A day by its distance from the first randomization."""
+    return FIRST_DAY + timedelta(days=number)
+
+
+def conduct(rng: np.random.Generator, family: str) -> Conduct:
+    """How a trial of a family is run, drawn anew for each."""
     size = int(rng.integers(240, 361))
     reference = round(size * (1 / 3 if rng.random() < 0.5 else 1 / 2))
     return Conduct(
@@ -311,7 +320,7 @@ def draw(family: str, rng: np.random.Generator) -> Truth:
     """
     if family not in FAMILIES:
         raise ValueError(f"{family!r} is no family of simulated trials; there are {', '.join(FAMILIES)}")
-    return enrol(family, FAMILIES[family](rng), _conduct(rng, family), rng)
+    return enrol(family, FAMILIES[family](rng), conduct(rng, family), rng)
 
 
 def enrol(family: str, law: Law, conduct: Conduct, rng: np.random.Generator) -> Truth:
@@ -348,7 +357,7 @@ def enrol(family: str, law: Law, conduct: Conduct, rng: np.random.Generator) -> 
     progression_free = _progression_free_survival(followed, _visits(arm.size, rng), conduct.late_deaths)
     return Truth(
         family=family,
-        cutoff=FIRST_DAY + timedelta(days=ENTRY_DAYS + conduct.last_entry_to_cutoff),
+        cutoff=day(ENTRY_DAYS + conduct.last_entry_to_cutoff),
         adsl=_adsl(followed),
         adtte=pd.concat([_overall_survival(followed), progression_free], ignore_index=True),
         late_deaths=conduct.late_deaths,
@@ -396,7 +405,7 @@ def _follow_up(patients: pd.DataFrame) -> pd.DataFrame:
 
 
 def _identifiers(size: int) -> list[str]:
-    return [f"SIMULATED-{number:04d}" for number in range(1, size + 1)]
+    return [f"{IDENTIFIER}-{number:04d}" for number in range(1, size + 1)]
 
 
 def _dates(patients: pd.DataFrame, days: pd.Series) -> pd.Series:
@@ -503,34 +512,48 @@ def print_as_a_paper(truth: Truth) -> Trial:
     95% limits to 0.01. A median that is not reached is not printed and is no target. The rule for
     late deaths, the contact lags and whose vital status was recovered stay unsaid.
     """
-    sizes = _counts(truth, pd.Series(True, truth.adsl.index))
-    return Trial(
-        name=f"simulated {truth.family}",
-        arms=ARMS,
-        periods=(Period(POPULATION, truth.first_entry, truth.last_entry),),
-        populations={POPULATION: (POPULATION,)},
-        cutoff=truth.cutoff,
-        randomized=sizes,
-        end_states=tuple(_end_state(truth, kind, label) for kind, label in LABELS.items()),
-        endpoints=ENDPOINTS,
+    return specification(
+        f"simulated {truth.family}",
+        Period(POPULATION, truth.first_entry, truth.last_entry),
+        truth.cutoff,
+        sizes=_counts(truth, pd.Series(True, truth.adsl.index)),
+        at_risk=_counts(truth, truth.adsl["STRRISK"] == FACTOR_LEVELS[1]),
+        ended={kind: _counts(truth, truth.adsl["EOSSTT"] == label) for kind, label in LABELS.items()},
         targets=tuple(_targets(truth)),
-        factors=(
-            Factor(
-                "risk",
-                "Risk group",
-                FACTOR_LEVELS,
-                effect=FACTOR_EFFECT,
-                counts=_counts(truth, truth.adsl["STRRISK"] == FACTOR_LEVELS[1]),
-            ),
-        ),
-        late_deaths=LATE_DEATHS,
-        identifier="SIMULATED",
     )
 
 
-def _end_state(truth: Truth, kind: Literal["died", "left", "alive"], label: str) -> EndState:
-    counts = _counts(truth, truth.adsl["EOSSTT"] == label)
-    return EndState(kind, label, kind, counts, recoverable=kind == LEFT)
+def specification(
+    name: str,
+    period: Period,
+    cutoff: date,
+    *,
+    sizes: Mapping[Cell, int],
+    at_risk: Mapping[Cell, int],
+    ended: Mapping[str, Mapping[Cell, int]],
+    targets: tuple[Target, ...],
+) -> Trial:
+    """What the engine is told of a simulated trial: the design of them all, and the numbers of this one.
+
+    Patients per cell: `sizes`, `at_risk` at the second level of the factor, `ended` by end state.
+    """
+    return Trial(
+        name=name,
+        arms=ARMS,
+        periods=(period,),
+        populations={POPULATION: (POPULATION,)},
+        cutoff=cutoff,
+        randomized=sizes,
+        end_states=tuple(
+            EndState(kind, LABELS[kind], kind, counts, recoverable=kind == LEFT)
+            for kind, counts in ended.items()
+        ),
+        endpoints=ENDPOINTS,
+        targets=targets,
+        factors=(Factor("risk", "Risk group", FACTOR_LEVELS, effect=FACTOR_EFFECT, counts=at_risk),),
+        late_deaths=LATE_DEATHS,
+        identifier=IDENTIFIER,
+    )
 
 
 def _counts(truth: Truth, which: pd.Series) -> dict[tuple[str, str], int]:

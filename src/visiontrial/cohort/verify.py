@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -56,10 +56,16 @@ def verify(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> pd.DataFram
     """
     if adsl is None or adtte is None:
         raise CohortRejected(f"{trial.name}: there are no rows; was the chain accepted?")
-    objections = structure(trial, adsl, adtte)
+    return agreed(Analyses(trial, adsl, adtte))
+
+
+def agreed(analyses: Analyses) -> pd.DataFrame:
+    """`verify` for rows of which more is to be computed: what it fits is kept in `analyses`."""
+    trial = analyses.trial
+    objections = structure(trial, analyses.adsl, analyses.adtte)
     table = None
     try:
-        table = statistics(trial, adsl, adtte)
+        table = _statistics(analyses)
         objections += [_disagreement(row) for row in table[~table["agrees"]].itertuples()]
     except (KeyError, survival.UnusableOutcomes) as error:
         objections.append(f"the statistics cannot be computed: {error}")
@@ -86,11 +92,18 @@ class Analyses:
     def __init__(self, trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> None:
         self.trial = trial
         self.adsl = adsl
-        self._patients = adsl.set_index("USUBJID")
-        self._times = dict(tuple(adtte.set_index("USUBJID").groupby("PARAMCD")))
+        self.adtte = adtte
         self.outcomes = cache(self._outcomes)
         self.curve = cache(self._curve)
         self.hazard_ratio = cache(lambda *key: survival.cox(self.outcomes(*key)))
+
+    @cached_property
+    def _patients(self) -> pd.DataFrame:
+        return self.adsl.set_index("USUBJID")
+
+    @cached_property
+    def _times(self) -> dict[str, pd.DataFrame]:
+        return dict(tuple(self.adtte.set_index("USUBJID").groupby("PARAMCD")))
 
     def _outcomes(self, paramcd: str, population: str) -> survival.Outcomes:
         """Outcomes in a population, in strata by the combination of the factors that stratify."""
@@ -135,9 +148,12 @@ def statistics(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> pd.Data
     `printed`, `agrees`, `role`. A value agrees when it lies in the target's rounding interval;
     that this is what the printed characters mean is checked on the way (`ContradictoryTarget`).
     """
-    analyses = Analyses(trial, adsl, adtte)
+    return _statistics(Analyses(trial, adsl, adtte))
+
+
+def _statistics(analyses: Analyses) -> pd.DataFrame:
     rows = []
-    for target in trial.targets:
+    for target in analyses.trial.targets:
         value = _STATISTICS[target.statistic](analyses, target)
         agrees = _agrees(target, value)
         rows.append((target.claim_id, target.statistic, value, target.printed, agrees, target.role))

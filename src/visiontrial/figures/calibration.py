@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from visiontrial import render, tables
+from visiontrial.cohort import ensemble
+from visiontrial.cohort.calibration import KEYS, LEVEL
 from visiontrial.figures.reconstruction import panel_title, share_text, table_of
 from visiontrial.printed import as_printed
 
@@ -29,7 +32,8 @@ def coverage(quantities: pd.DataFrame, families: pd.DataFrame) -> render.Figure:
 
 
 FAMILIES = {
-    "piecewise": "piecewise (as the prior)",
+    "prior": "the engine's prior",
+    "piecewise": "piecewise",
     "weibull": "Weibull, proportional",
     "crossing": "crossing hazards",
     "delayed": "delayed effect",
@@ -130,6 +134,139 @@ def _coverage_in_words(rows: pd.DataFrame, overall: pd.DataFrame) -> str:
     )
 
 
+# --- ranks --------------------------------------------------------------------------------------------
+
+
+def rank_plot(histogram: pd.DataFrame, departures: pd.DataFrame) -> render.Figure:
+    """Where the truth ranks among the members: over all quantities, and each quantity for itself.
+
+    `histogram`: `ranks.histogram(...)`; `departures`: `ranks.departures(...)`.
+    """
+    return render.Figure(
+        name="calibration-ranks",
+        chart=_rank_chart(histogram, departures, width=238, columns=2),
+        narrow=_rank_chart(histogram, departures, width=256, columns=1),
+        description=_ranks_in_words(histogram, departures),
+    )
+
+
+def _rank_chart(histogram: pd.DataFrame, departures: pd.DataFrame, width: int, columns: int):
+    panels = [_histogram_panel(histogram, width), _departures_panel(departures, width)]
+    return alt.concat(*panels, columns=columns, spacing=24).properties(
+        title=alt.Title("Simulated trials", fontSize=14, offset=10)
+    )
+
+
+def _histogram_panel(histogram: pd.DataFrame, width: int) -> alt.LayerChart:
+    data = histogram.astype(float).round(4).reset_index()
+    base = alt.Chart(data).encode(
+        x=alt.X(
+            "place:Q",
+            title=["Place of the truth among the members", "(1: below all of them)"],
+            scale=alt.Scale(domain=[0.25, len(data) + 0.75], nice=False),
+            axis=alt.Axis(values=[1, len(data) // 2, len(data)], grid=False),
+        ),
+        tooltip=[
+            alt.Tooltip("place:Q", title="Place"),
+            alt.Tooltip("share:Q", title="Share of true values", format=".1%"),
+            alt.Tooltip("low:Q", title="95% interval from", format=".1%"),
+            alt.Tooltip("high:Q", title="to", format=".1%"),
+        ],
+    )
+    y = alt.Y("share:Q", title=None, axis=alt.Axis(format=".0%", grid=False, tickCount=4))
+    bars = base.mark_bar(size=width / len(data) - 3, color=render.PALETTE["grid"]).encode(y=y)
+    intervals = base.mark_rule(color=render.PALETTE["ink"], strokeWidth=1.6).encode(
+        y=alt.Y("low:Q"), y2="high:Q"
+    )
+    even = alt.Chart(pd.DataFrame({"share": [1 / len(data)]})).mark_rule(
+        color=render.PALETTE["highlight"], strokeWidth=2
+    )
+    return alt.layer(bars, intervals, even.encode(y="share:Q")).properties(
+        width=width, height=200, title=panel_title("All quantities: share in each place")
+    )
+
+
+def _departures_panel(departures: pd.DataFrame, width: int) -> alt.LayerChart:
+    places = departures["places"].max()
+    data = departures.assign(
+        row=departures["endpoint"] + " " + _coverage_rows(departures)["row"],
+        passed=(departures["places"] / places).round(4),
+    )
+    data = data[["row", "passed", "difference", "leaves"]].round({"difference": 4})
+    band = _band_of_most(departures).assign(passed=lambda rows: (rows["places"] / places).round(4))
+    x = alt.X(
+        "passed:Q",
+        title=["Share of the places, from below", ""],
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format=".0%", values=[0, 0.5, 1], grid=False),
+    )
+    y = alt.Y("difference:Q", title=None, axis=alt.Axis(format="+.0%", grid=True, tickCount=5))
+    area = (
+        alt.Chart(band[["passed", "low", "high"]].round(4))
+        .mark_area(color=render.PALETTE["grid"], opacity=0.7)
+        .encode(x=x, y=alt.Y("low:Q"), y2="high:Q")
+    )
+    lines = alt.Chart(data).encode(
+        x=x,
+        y=y,
+        detail="row:N",
+        tooltip=[
+            alt.Tooltip("row:N", title="Quantity"),
+            alt.Tooltip("difference:Q", title="Observed less even share", format="+.0%"),
+        ],
+    )
+    inside = lines.transform_filter("!datum.leaves").mark_line(
+        strokeWidth=1, opacity=0.7, color=render.PALETTE["muted"]
+    )
+    outside = lines.transform_filter("datum.leaves").mark_line(
+        strokeWidth=2, strokeDash=[5, 2], color=render.PALETTE["differs"]
+    )
+    return alt.layer(area, inside, outside).properties(
+        width=width, height=200, title=panel_title("Each quantity: observed less even share")
+    )
+
+
+def _band_of_most(departures: pd.DataFrame) -> pd.DataFrame:
+    """The limits for as many trials as most quantities have."""
+    usual = departures[departures["trials"] == departures["trials"].mode().iloc[0]]
+    return usual.drop_duplicates("places")
+
+
+def _ranks_in_words(histogram: pd.DataFrame, departures: pd.DataFrame) -> str:
+    apart = ((histogram["low"] > 1 / len(histogram)) | (histogram["high"] < 1 / len(histogram))).sum()
+    leaving = departures.groupby(KEYS)["leaves"].first()
+    return (
+        f"Simulated trials drawn from the engine's own prior. Left: the share of true values in each of "
+        f"{len(histogram)} places among the members, from {share_text(histogram['share'].min(), 1)} to "
+        f"{share_text(histogram['share'].max(), 1)}, where {share_text(1 / len(histogram), 1)} is expected; "
+        f"the 95% interval leaves that out in {apart} places. Right: for each of {len(leaving)} quantities "
+        f"the share of truths in the lower places less the expected share, from "
+        f"{share_text(departures['difference'].min())} to {share_text(departures['difference'].max())}; "
+        f"{leaving.sum()} of them leave the band that holds even ranks as a whole in 95% of cases."
+    )
+
+
+def evenness_in_words(histogram: pd.DataFrame, departures: pd.DataFrame) -> str:
+    """Whether places or quantities depart from even ranks more often than chance lets them, in words."""
+    even = 1 / len(histogram)
+    apart = ((histogram["low"] > even) | (histogram["high"] < even)).mean()
+    leaving = departures.drop_duplicates(KEYS)["leaves"].mean()
+    found = {"over all quantities": apart, "in single quantities": leaving}
+    where = [words for words, share in found.items() if share > 1 - LEVEL]
+    if not where:
+        return "Neither shows in these trials."
+    return f"In these trials the ranks are not even {' nor '.join(where)}: see the figure for the direction."
+
+
+def leaving_in_words(departures: pd.DataFrame) -> str:
+    """The quantities whose ranks leave their band, in the order of the table."""
+    rows = _coverage_rows(departures[departures["leaves"]].drop_duplicates(KEYS))
+    return "; ".join(f"{r.endpoint} {r.row}" for r in rows.itertuples()) or "none"
+
+
+# --- tables -------------------------------------------------------------------------------------------
+
+
 def coverage_table(quantities: pd.DataFrame) -> tables.Printable:
     """Coverage, its interval, the nominal coverage, bias and width of each quantity."""
     rows = _coverage_rows(quantities)
@@ -220,6 +357,19 @@ def bias_in_words(quantity: pd.Series) -> str:
     row = _coverage_rows(quantity.to_frame().T).iloc[0]
     bias, width = (_calibration_text(row["quantity"], float(row[c])) for c in ("bias", "width"))
     return f"{row['endpoint']} {row['row']} ({bias} of a width of {width})"
+
+
+def engines_in_words(manifest: Mapping[str, Any]) -> str:
+    """Which parts of the stored calibration the present engine made, and which an earlier state of it."""
+    present = ensemble.engine_fingerprint()
+    made = {half: entry["engine_sha256"] == present for half, entry in manifest["halves"].items()}
+    earlier = [half for half, by_present in made.items() if not by_present]
+    if not earlier:
+        return "All parts were made with the present state of the engine."
+    return (
+        f"Made with an earlier state of the engine's source than the present one: {', '.join(earlier)}. "
+        f"Made with the present one: {', '.join(half for half in made if made[half]) or 'none'}."
+    )
 
 
 def failed_in_words(failures: pd.DataFrame) -> str:

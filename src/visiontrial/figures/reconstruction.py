@@ -100,6 +100,16 @@ def _moved(shift: float) -> str:
     return f"{'up' if shift > 0 else 'down'} by {share_text(abs(shift))} of the range"
 
 
+def least_and_most(values: pd.Series, decimals: int) -> str:
+    """The smallest to the largest of some values: `0.54 to 0.86`."""
+    return f"{as_printed(float(values.min()), decimals)} to {as_printed(float(values.max()), decimals)}"
+
+
+def by_rule_in_words(fates: Mapping[str, pd.DataFrame], rule: str) -> str:
+    """Accepted of all chains that ended under a rule, ensemble by ensemble: `174 of 196, 13 of 21`."""
+    return ", ".join(f"{t.loc[rule, 'accepted']} of {t.loc[rule, 'all']}" for t in fates.values())
+
+
 def rule_in_words(rule: str) -> str:
     """A rule for late deaths, as the chains name it, in words: `count`, `within 168 days`."""
     if rule == "count":
@@ -762,21 +772,22 @@ def fates_table(fates: Mapping[str, pd.DataFrame], name: str) -> tables.Printabl
 
 
 def mixing_table(mixing: pd.DataFrame, names: Mapping[str, str]) -> tables.Printable:
-    """R-hat and autocorrelation of the monitored quantities; `diagnostics.mixing(...)`."""
+    """R-hat and the chains' memory of the monitored quantities; `diagnostics.mixing(...)`."""
     shown = mixing[mixing["quantity"].isin(names)]
-    rows = pd.DataFrame(
-        {
-            "label": shown["quantity"].map(names),
-            "r_hat": [as_printed(value, 1) for value in shown["r_hat"]],
-            "autocorrelation": [as_printed(value, 2) for value in shown["autocorrelation"]],
-        }
-    )
-    headings = {"r_hat": "R-hat", "autocorrelation": "Autocorrelation"}
+    rows = pd.DataFrame({"label": shown["quantity"].map(names)})
+    for measure, decimals in {"r_hat": 1, "autocorrelation": 2, "pooled": 3, "first_last": 2}.items():
+        rows[measure] = [as_printed(value, decimals) for value in shown[measure]]
+    headings = {
+        "r_hat": "R-hat", "autocorrelation": "Within\nchains", "pooled": "About the\nmean of all",
+        "first_last": "First\nwith last",
+    }  # fmt: skip
     note = (
         f"{SYNTHETIC}. R-hat: split, over the accepted chains; one where all halves of all chains agree. "
-        "Autocorrelation: between neighbouring recorded sweeps, mean over chains."
+        "Within chains, about the mean of all: autocorrelation of neighbouring recorded sweeps, about each "
+        "chain's own mean and about that of all chains. First with last: correlation over chains of the "
+        "first recorded sweep of the hard phase with the last."
     )
-    caption = "Do the chains of the hard phase agree with each other?"
+    caption = "Do the chains of the hard phase agree with each other, and what do they remember?"
     return table_of(rows, headings, "Monitored quantity", note, "mixing", caption)
 
 
