@@ -163,6 +163,7 @@ def _execute(name: str, parameters: Mapping[str, Any] | None, output: Path, root
                     cwd=source.parent,
                     progress_bar=False,
                     execution_timeout=SECONDS_PER_CELL,
+                    iopub_timeout=SECONDS_PER_CELL,  # a busy machine may send a cell's output late
                     extra_arguments=["--log-level=CRITICAL"],  # its remarks on being stopped help nobody
                 )
         except (papermill.PapermillExecutionError, CellTimeoutError, DeadKernelError) as error:

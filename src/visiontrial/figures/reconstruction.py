@@ -192,11 +192,17 @@ def _with_arm(quantity: Quantity, until: float) -> str:
 
 
 def fixed_table(trial: Trial) -> tables.Printable:
-    """The counts that every cohort has exactly: patients by arm and period, untreated, and end states."""
+    """The counts that every cohort has exactly, by arm and period.
+
+    Patients, untreated ones and those of them who died, end states, factors whose counts are printed.
+    """
     counts = {"Randomized": trial.randomized}
     if trial.untreated is not None:
         counts["Never received the assigned treatment"] = trial.untreated
+    if trial.untreated_deaths is not None:
+        counts["Of these, because they died"] = trial.untreated_deaths
     counts |= {state.label: state.counts for state in trial.end_states}
+    counts |= {f"{f.label}: {f.levels[1]}": f.counts for f in trial.factors if f.counts is not None}
     columns = {f"c{n}": cell for n, cell in enumerate(trial.cells)}
     rows = [
         {"label": label} | {column: str(of_cell.get(cell, 0)) for column, cell in columns.items()}
@@ -207,7 +213,7 @@ def fixed_table(trial: Trial) -> tables.Printable:
     labels = {arm.name: arm.label for arm in trial.arms}
     headings = {column: f"{_ARMS_SHORT[arm]}\n{ends[period]}" for column, (arm, period) in columns.items()}
     arms = "; ".join(f"{_ARMS_SHORT[name]}, {label}" for name, label in labels.items())
-    note = f"Numbers of the paper, or differences of such numbers. Arms: {arms}."
+    note = f"Numbers of the paper, or differences of such numbers; 0 where it lists nobody. Arms: {arms}."
     caption = "What every cohort has exactly: numbers of patients by arm and day of randomization"
     return table_of(pd.DataFrame(rows), headings, "Patients", note, "fixed-counts", caption)
 
