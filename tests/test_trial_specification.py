@@ -436,6 +436,27 @@ def test_a_number_named_twice_is_refused(example):
     assert "numbers.csv: line 5: claim_id 'os.hr' stands twice" in refused(example)
 
 
+def test_a_decimal_comma_is_explained(example):
+    change(example, "numbers.csv", "os.hr,0.67", "os.hr,0,67")
+    assert re.search(
+        r"numbers.csv: not a readable .* line 4, .* with a point \(0.67\)", refused(example), re.S
+    )
+
+
+def test_limits_on_the_wrong_side_are_refused_before_a_search_for_them(example):
+    change(example, "numbers.csv", "os.hr,0.67", "os.hr,3.67")
+    message = refused(example)
+    assert "targets.csv: os.hr (3.67) lies above os.ci-high" in message
+    assert "a hazard_ratio cannot be above its ci_high" in message
+
+
+def test_a_median_beyond_the_cutoff_is_refused(example):
+    numbers = (example / "numbers.csv").read_text(encoding="utf-8")
+    median = re.search(r"^(os\.median\.\w+),(.*)$", numbers, flags=re.M)
+    change(example, "numbers.csv", median[0], f"{median[1]},91.0")
+    assert f"{median[1]} is printed as 91.0 months, but nobody is followed for more than" in refused(example)
+
+
 def test_missing_files_are_named(example, tmp_path):
     (example / "targets.csv").unlink()
     assert "targets.csv: the file is missing" in refused(example)

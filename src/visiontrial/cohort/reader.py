@@ -33,6 +33,7 @@ from visiontrial.cohort.references import (
     read_text_table,
 )
 from visiontrial.cohort.specification import (
+    DAYS_PER_MONTH,
     Arm,
     Cell,
     Endpoint,
@@ -63,6 +64,13 @@ STATISTICS = get_args(Statistic)
 COMPARISONS = frozenset({"hazard_ratio", "ci_low", "ci_high", "p_value"})
 OF_ANY_ARM = frozenset({"events", "time_to_cutoff"})
 WITH_LEVEL = frozenset({"ci_low", "ci_high", "median_low", "median_high", "followup_low", "followup_high"})
+IN_ORDER = (
+    ("ci_low", "hazard_ratio", "ci_high"),
+    ("median_low", "median", "median_high"),
+    ("followup_low", "followup", "followup_high"),
+)
+"""An estimate between its limits."""
+MEDIANS = frozenset({"median", "median_low", "followup", "followup_low", "time_to_cutoff"})
 KINDS = ("died", "left", "alive")
 ROLES = ("target", "derived")
 
@@ -91,7 +99,8 @@ def read(folder: Path) -> Trial:
         if not any(randomized[arm.name, period.name] for arm in arms):
             raise keys.error("randomized", f"nobody in period {period.name}: remove the period")
     untreated = counting.part_of(randomized, keys.table("untreated")) if "untreated" in keys else None
-    endpoints = _endpoints(keys, longest_followup=(cutoff - periods[0].first).days + 1)
+    longest_followup = (cutoff - periods[0].first).days + 1
+    endpoints = _endpoints(keys, longest_followup)
     return Trial(
         name=keys.text("name"),
         identifier=_identifier(keys),
@@ -109,7 +118,9 @@ def read(folder: Path) -> Trial:
         factors=_factors(keys, counting, randomized),
         endpoints=endpoints,
         late_deaths=_late_deaths(keys),
-        targets=_targets(Path(folder) / TARGETS_FILE, references, arms, populations, endpoints),
+        targets=_targets(
+            Path(folder) / TARGETS_FILE, references, arms, populations, endpoints, longest_followup
+        ),
     )
 
 
@@ -494,6 +505,7 @@ def _targets(
     arms: tuple[Arm, Arm],
     populations: Mapping[str, tuple[str, ...]],
     endpoints: tuple[Endpoint, ...],
+    longest_followup: int,
 ) -> tuple[Target, ...]:
     table = read_text_table(path)
     if tuple(table.columns) != TARGET_COLUMNS:
@@ -514,7 +526,37 @@ def _targets(
     for line, row in enumerate(table.to_dict("records"), 2):
         targets.append(_target(row, f"{path}: line {line}", known, references))
     _refuse_twice((target.claim_id for target in targets), f"{path}: claim_id")
+    _refuse_disorder(targets, str(path))
+    _refuse_beyond_followup(targets, longest_followup, str(path))
     return tuple(targets)
+
+
+def _refuse_disorder(targets: Iterable[Target], where: str) -> None:
+    """An estimate lies between its limits; a search for anything else would not end."""
+    analyses: dict[tuple[str, str, str], dict[str, Target]] = {}
+    for target in targets:
+        key = (target.paramcd, target.population, target.arm)
+        analyses.setdefault(key, {})[target.statistic] = target
+    for found in analyses.values():
+        for statistics in IN_ORDER:
+            present = [found[statistic] for statistic in statistics if statistic in found]
+            for lower, upper in pairwise(present):
+                if lower.low >= upper.high:
+                    raise SpecificationError(
+                        f"{where}: {lower.claim_id} ({lower.printed}) lies above {upper.claim_id} "
+                        f"({upper.printed}): a {lower.statistic} cannot be above its {upper.statistic}"
+                    )
+
+
+def _refuse_beyond_followup(targets: Iterable[Target], longest_followup: int, where: str) -> None:
+    """A median is one of the times observed, and these are whole days up to the cutoff."""
+    for target in targets:
+        if target.statistic in MEDIANS and target.low * DAYS_PER_MONTH > longest_followup:
+            longest = f"{longest_followup / DAYS_PER_MONTH:.1f}"
+            raise SpecificationError(
+                f"{where}: {target.claim_id} is printed as {target.printed} months, but nobody is followed "
+                f"for more than {longest}: correct it, or the dates of the trial"
+            )
 
 
 def _target(

@@ -86,7 +86,10 @@ def read_text_table(path: Path) -> pd.DataFrame:
             f"{path}: the file is missing: write it, or correct the name that points to it"
         ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise SpecificationError(f"{path}: not a readable UTF-8 CSV: {error}") from error
+        raise SpecificationError(
+            f"{path}: not a readable UTF-8 CSV: {error}. A decimal is written with a point (0.67), and a "
+            "text that holds a comma in quotation marks"
+        ) from error
 
 
 @dataclass(frozen=True)
