@@ -235,6 +235,22 @@ def test_medians_of_all_cohorts_are_exact(vision):
         assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
 
 
+def test_never_assessed_are_those_censored_on_the_first_day(vision):
+    """Against the displayed cohort's own file, and against the stored counts at month 0.5 and 12."""
+    found = efficacy.never_assessed(vision, "PFS", "pfs_set")
+    rows = vision.rows("PFS", "pfs_set").query("AVAL == 1 and CNSR == 1")
+    arms = vision.shown.adsl.set_index("USUBJID")["TRT01PN"].loc[rows["USUBJID"]]
+    assert found.loc[vision.shown.member, ["control", "lu"]].tolist() == [
+        (arms == 0).sum(),
+        (arms == 1).sum(),
+    ]
+    assert len(found) == vision.cohorts
+    for arm in vision.arms:
+        by_half_a_month = vision.values("PFS", "pfs_set", "censored")[arm].loc[0.5]
+        assert (found[arm] <= by_half_a_month).all()
+        assert (found[arm] > 0).any()
+
+
 def test_total_events_are_those_of_both_arms(vision):
     totals = efficacy.total_events(vision, "OS", "all_randomized")
     assert totals[vision.shown.member] == vision.analysis("OS", "all_randomized").data.event.sum()

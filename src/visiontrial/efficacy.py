@@ -454,6 +454,17 @@ def total_events(reconstruction: Reconstruction, paramcd: str, population: str) 
     return reconstruction.derived.quantities[names].sum(axis=1).astype(int)
 
 
+def never_assessed(reconstruction: Reconstruction, paramcd: str, population: str) -> pd.DataFrame:
+    """Patients censored on day 1, who have no assessment at all: one row per member, one column per arm.
+
+    Raises `StoreError` when a stored file is missing or altered.
+    """
+    rows = _ensemble_rows(reconstruction, paramcd, population)
+    at_once = (rows["CNSR"] == 1) & (rows["AVAL"] == 1)
+    counts = at_once.groupby([rows["member"], rows["TRT01PN"]]).sum().unstack()
+    return counts.rename(columns=dict(enumerate(reconstruction.arms)))
+
+
 def events_of_last_month(reconstruction: Reconstruction, paramcd: str) -> pd.Series:
     """Events of all patients in the last month before the data cutoff, in each cohort.
 
