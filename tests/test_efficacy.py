@@ -35,7 +35,7 @@ def by_hand(members: dict[int, dict[str, list]], column: str = "survival", shown
         for arm, values in arms.items()
         for n, value in enumerate(values)
     ]
-    trial = SimpleNamespace(arms=(SimpleNamespace(name="old"), SimpleNamespace(name="new")))
+    trial = SimpleNamespace(targets=(), arms=(SimpleNamespace(name="old"), SimpleNamespace(name="new")))
     return Reconstruction(trial, SimpleNamespace(member=shown), Derived(None, None, pd.DataFrame(rows)))
 
 
@@ -182,6 +182,17 @@ def test_a_curve_moved_by_some_months_gains_as_many(drops, steps, share):
         assert found["undefined"] == 1
 
 
+def test_the_gain_at_the_half_is_that_of_the_printed_medians(vision):
+    """Printed: 8.7 less 3.4 and 15.3 less 11.3 months; each median is within half a tenth of its print."""
+    for paramcd, population, printed in (("PFS", "pfs_set", 5.3), ("OS", "all_randomized", 4.0)):
+        half, quarter = efficacy.gains(vision, paramcd, population, (0.5, 0.25)).itertuples()
+        assert printed - 0.1 <= half.low <= half.gain <= half.high <= printed + 0.1
+        months = vision.analysis(paramcd, population).medians
+        assert half.arm1 == pytest.approx(months["lu"].median / DAYS_PER_MONTH)
+        assert half.arm0 == pytest.approx(months["control"].median / DAYS_PER_MONTH)
+        assert quarter.gain % 0.5 == 0
+
+
 def test_ratios_by_period_by_hand():
     """Ten at risk in both arms all the time; 2 and 1 events in month 1, 3 and 6 in month 2: 1/2 and 2."""
     events = {"old": [0, 1, 2, 4, 5], "new": [0, 0, 1, 3, 7]}
@@ -233,6 +244,22 @@ def test_medians_of_all_cohorts_are_exact(vision):
         found = efficacy.median_range(vision, "PFS", "all_randomized", arm)
         expected = reconstruction_range(elsewhere[f"median_{arm}"])
         assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
+
+
+def test_never_assessed_are_those_censored_on_the_first_day(vision):
+    """Against the displayed cohort's own file, and against the stored counts at month 0.5 and 12."""
+    found = efficacy.never_assessed(vision, "PFS", "pfs_set")
+    rows = vision.rows("PFS", "pfs_set").query("AVAL == 1 and CNSR == 1")
+    arms = vision.shown.adsl.set_index("USUBJID")["TRT01PN"].loc[rows["USUBJID"]]
+    assert found.loc[vision.shown.member, ["control", "lu"]].tolist() == [
+        (arms == 0).sum(),
+        (arms == 1).sum(),
+    ]
+    assert len(found) == vision.cohorts
+    for arm in vision.arms:
+        by_half_a_month = vision.values("PFS", "pfs_set", "censored")[arm].loc[0.5]
+        assert (found[arm] <= by_half_a_month).all()
+        assert (found[arm] > 0).any()
 
 
 def test_total_events_are_those_of_both_arms(vision):

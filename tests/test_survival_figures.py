@@ -227,7 +227,7 @@ def test_ranges_name_their_rows_and_references(vision):
 def test_gains_have_a_row_for_each_share(vision):
     figure = effects.gains("os-gains", vision, "OS", "all_randomized", (0.25, 0.5))
     assert "25%: month" in figure.description
-    assert "50%: month 15.5 instead of 11.5: 4.0, reconstruction range 4.0 to 4.0" in figure.description
+    assert "50%: month 15.3 instead of 11.3: 3.9, reconstruction range 3.9 to 4.1" in figure.description
     assert "<svg" in figure.html()
 
 

@@ -138,6 +138,16 @@ def test_restricted_means_show_both_uncertainties(vision):
     assert "at 12 months" in text
 
 
+def test_a_restricted_mean_says_how_many_cohorts_define_it(vision):
+    """For progression-free survival the control curve of some cohorts ends before the horizon."""
+    found = efficacy.mean_gain(vision, "PFS", "pfs_set")
+    defined = int(vision.derived.quantities["PFS.pfs_set.rmst_difference"].notna().sum())
+    assert found.members == defined < vision.cohorts
+    assert f"{defined} of {vision.cohorts} cohorts" in made.restricted_means(found, vision, "m").caption
+    whole = efficacy.mean_gain(vision, "OS", "all_randomized")
+    assert f": all {vision.cohorts} cohorts" in made.restricted_means(whole, vision, "m").caption
+
+
 def test_proportionality_counts_cohorts():
     quantities = pd.DataFrame({"OS.all.ph_p": [0.01, 0.2, 0.04], "OS.all.ph_slope": [1.0, -1.0, 0.5]})
     table = made.proportionality({"some": quantities}, "OS", "all", "ph")

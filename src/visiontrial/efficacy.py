@@ -304,22 +304,39 @@ def gains(
 ) -> pd.DataFrame:
     """How much later each share of arm 1 has had the event than the same share of arm 0, in months.
 
-    The horizontal distance of the curves, read on their stored grid of half months (first point
-    at or below 1 - share), so in steps of half a month. One row per share: `share`, then for the
+    The horizontal distance of the curves. Where the share is a half and the paper prints both
+    medians, it is the difference of each cohort's medians. Elsewhere it is read on the stored grid
+    of half months (first point at or below 1 - share), so in steps of half a month. One row per
+    share: `share`, then for the
     displayed cohort `arm0`, `arm1` and `gain`, and over the cohorts `low`, `high`. What is not
     reached within follow-up is infinite: a gain where arm 0 reaches the share and arm 1 does not.
     `undefined`: in how many cohorts arm 0 does not reach it, so that there is no gain to speak of.
     """
     estimates = reconstruction.values(paramcd, population)
-    reference, other = reconstruction.arms
+    exact = _printed_medians(reconstruction, paramcd, population)
     shown = reconstruction.shown.member
     rows = []
     for share in shares:
-        reached = [_first_month_at(estimates[arm], 1 - share) for arm in (reference, other)]
+        if share == 0.5 and exact:
+            reached = exact
+        else:
+            reached = [_first_month_at(estimates[arm], 1 - share) for arm in reconstruction.arms]
         gain = (reached[1] - reached[0]).where(reached[0] < math.inf)
         estimate = (share, reached[0][shown], reached[1][shown], gain[shown])
         rows.append((*estimate, *_range_where_defined(gain)))
     return pd.DataFrame(rows, columns=["share", "arm0", "arm1", "gain", "low", "high", "undefined"])
+
+
+def _printed_medians(reconstruction: Reconstruction, paramcd: str, population: str) -> list[pd.Series]:
+    """The medians of arm 0 and arm 1 in every cohort, in months; empty unless the paper prints both."""
+    claims = {
+        t.arm: t.claim_id
+        for t in reconstruction.trial.targets
+        if (t.statistic, t.paramcd, t.population) == ("median", paramcd, population)
+    }
+    if not set(reconstruction.arms) <= claims.keys():
+        return []
+    return [reconstruction.derived.statistics[claims[arm]] for arm in reconstruction.arms]
 
 
 def _first_month_at(estimates: pd.DataFrame, level: float) -> pd.Series:
@@ -421,12 +438,14 @@ def _area(at_risk: pd.DataFrame, start: float, end: float) -> pd.Series:
 class MeanGain:
     """A difference of restricted means, arm 1 minus arm 0 in months, by its two uncertainties.
 
-    `low`, `high`: reconstruction range. `half`: half of a confidence interval of the displayed cohort
-    at `level`, which is sampling. The displayed cohort's own value is left out: nothing prints it.
+    `low`, `high`: reconstruction range over the `members` cohorts whose curves both reach `months`.
+    `half`: half of a confidence interval of the displayed cohort at `level`, which is sampling. The
+    displayed cohort's own value is left out: nothing prints it.
     """
 
     low: float
     high: float
+    members: int
     half: float
     months: float
     level: float
@@ -445,13 +464,24 @@ def mean_gain(
     sampled = survival.restricted_means(data, until * DAYS_PER_MONTH, level=level)
     half = (sampled.high - sampled.low) / 2 / DAYS_PER_MONTH
     over = reconstruction.range_of(f"{paramcd}.{population}.rmst_difference")
-    return MeanGain(over.low, over.high, half, until, level, sampled.rule)
+    return MeanGain(over.low, over.high, over.members, half, until, level, sampled.rule)
 
 
 def total_events(reconstruction: Reconstruction, paramcd: str, population: str) -> pd.Series:
     """Events of both arms together in each cohort."""
     names = [f"{paramcd}.{population}.events.{arm}" for arm in reconstruction.arms]
     return reconstruction.derived.quantities[names].sum(axis=1).astype(int)
+
+
+def never_assessed(reconstruction: Reconstruction, paramcd: str, population: str) -> pd.DataFrame:
+    """Patients censored on day 1, who have no assessment at all: one row per member, one column per arm.
+
+    Raises `StoreError` when a stored file is missing or altered.
+    """
+    rows = _ensemble_rows(reconstruction, paramcd, population)
+    at_once = (rows["CNSR"] == 1) & (rows["AVAL"] == 1)
+    counts = at_once.groupby([rows["member"], rows["TRT01PN"]]).sum().unstack()
+    return counts.rename(columns=dict(enumerate(reconstruction.arms)))
 
 
 def events_of_last_month(reconstruction: Reconstruction, paramcd: str) -> pd.Series:

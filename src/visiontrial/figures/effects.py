@@ -314,17 +314,18 @@ def gains(
         for row in table.itertuples()
     ]
     highest = table["high"].where(np.isfinite(table["high"])).max()
-    scale = Scale("Months gained (half-month steps)", tuple(range(0, 2 * math.ceil(highest / 2) + 1, 2)), 0.0)
+    scale = Scale("Months gained", tuple(range(0, 2 * math.ceil(highest / 2) + 1, 2)), 0.0)
     words = (
         f"How many months later the same share of patients has {event} with "
         f"{arm_name(reconstruction.trial, reconstruction.arms[1])}, in "
-        f"{reconstruction.population_in_words(population)}; read on a grid of half months."
+        f"{reconstruction.population_in_words(population)}; read on a grid of half months, save at "
+        "the half where the medians are printed."
     )
     return ranges(name, table.assign(label=labels, value=table["gain"]), scale, words)
 
 
 def _month(value: float) -> str:
-    return "–" if math.isinf(value) else f"{value:g}"
+    return "–" if math.isinf(value) else as_printed(float(value), 1)
 
 
 def _is_death(trial: Trial, paramcd: str) -> bool:

@@ -182,9 +182,18 @@ def restricted_means(found: efficacy.MeanGain, reconstruction: Reconstruction, n
         pd.DataFrame({"Months": lines}),
         name,
         f"Difference of the restricted means at {found.months:g} months, and its two uncertainties",
-        f"{every_cohort(reconstruction)}; for the sampling, {DISPLAYED}",
+        f"{_defining(found.members, reconstruction)}; for the sampling, {DISPLAYED}",
         rows="Uncertainty",
         note=_sentence(found.rule),
+    )
+
+
+def _defining(members: int, reconstruction: Reconstruction) -> str:
+    if members == reconstruction.cohorts:
+        return every_cohort(reconstruction)
+    return (
+        f"{members} of {reconstruction.cohorts} cohorts that agree with the paper (in the others a curve "
+        "ends before)"
     )
 
 
