@@ -535,6 +535,17 @@ def test_kernel_and_lifelines_agree_on_completed_data(rows_of, name):
     fits.require_agreement(fits.by_kernel(rows.data, times), fits.by_lifelines(rows.data, times), name)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(ANALYSES))
+def test_every_fit_of_every_assumption_in_the_displayed_cohort_is_that_of_lifelines(rows_of, shown, name):
+    rows = rows_of[name]
+    imputer = precomputed.imputer(rows, ANALYSES[name], shown.member)
+    for scenario in SCENARIOS.values():
+        times = scenario.complete(imputer)
+        ours, theirs = fits.by_kernel(rows.data, times), fits.by_lifelines(rows.data, times)
+        fits.require_agreement(ours, theirs, f"{name}, {scenario.name}")
+
+
 def test_a_disagreement_is_an_error():
     ours, theirs = (fits.Fits(np.array([value]), np.array([0.04])) for value in (0.5, 0.5001))
     with pytest.raises(fits.FitsDiffer, match=r"os, member 3: kernel and lifelines differ by 0\.0001"):

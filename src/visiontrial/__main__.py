@@ -79,7 +79,15 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
 
 
 def _add_local_workers(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--workers", type=int, metavar="N", help="local processes (default: one per core)")
+    command.add_argument(
+        "--workers", type=_at_least_one, metavar="N", help="local processes (default: one per core)"
+    )
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"give a whole number of 1 or more, not {text!r}")
+    return int(text)
 
 
 def _workers(chosen) -> dict[str, object]:
