@@ -45,6 +45,14 @@ def test_a_judgement_by_hand():
     assert table.loc["Log-rank test, stratified", "reason"] == ""
 
 
+def test_an_answer_without_a_number_on_either_side_is_not_counted():
+    missing = [(math.inf, math.inf), (math.nan, math.nan), (math.inf, 9.0), (9.0, 9.0)]
+    rows = [("x", f"median_low.{i % 2}", r, ours) for i, (r, ours) in enumerate(missing)]
+    answers = pd.DataFrame(rows, columns=["dataset", "quantity", "r", "ours"])
+    line = referee.judge(answers).set_index("check").loc["Limits of the median, log-log"]
+    assert line[["compared", "alike", "empty", "where"]].tolist() == [2, 1, 2, "x"]
+
+
 def test_on_eight_patients_the_median_is_a_matter_of_convention():
     # R: survfit(Surv(c(100, 200, 300, 400), rep(1, 4)) ~ 1) has median 250, the middle of [200, 300)
     ours = referee.ours(referee.eight_patients())

@@ -222,11 +222,16 @@ def alike(r: float, mine: float) -> bool:
 
 
 def judge(answers: pd.DataFrame) -> pd.DataFrame:
-    """One row per check: `compared`, `alike`, `largest` (relative difference where finite), `where` not."""
+    """One row per check: `compared`, `alike`, `largest` (relative difference where finite), `where` not.
+
+    Only answers that are a number on at least one side are compared. `empty` counts the others: a limit that
+    neither side reaches, or that both say is missing, is no agreement of two computations.
+    """
     stems = answers["quantity"].str.replace(r"\.[01]$", "", regex=True)
     rows = []
     for check in CHECKS:
-        mine = answers[stems.isin(check.quantities)]
+        asked = answers[stems.isin(check.quantities)]
+        mine = asked[np.isfinite(asked[["r", "ours"]]).any(axis=1)]
         same = np.array([alike(a, b) for a, b in zip(mine["r"], mine["ours"], strict=True)], bool)
         finite = mine[np.isfinite(mine["r"]) & np.isfinite(mine["ours"])]
         apart = ((finite["r"] - finite["ours"]).abs() / finite["r"].abs().clip(lower=1e-12)).max()
@@ -238,6 +243,7 @@ def judge(answers: pd.DataFrame) -> pd.DataFrame:
                 "default": check.default,
                 "two_methods": check.two_methods,
                 "compared": len(mine),
+                "empty": len(asked) - len(mine),
                 "alike": int(same.sum()),
                 "largest": float(apart),
                 "where": ", ".join(dict.fromkeys(mine.loc[~same, "dataset"])),
