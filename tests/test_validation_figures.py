@@ -175,7 +175,8 @@ def test_both_bodies_of_evidence_are_tabled_with_their_bias(beside):
 
 
 def test_sentences_are_shown_as_they_are(real, beside):
-    found = evidence.sentences(beside, real.comparisons, evidence.simulated(calibration.read()))
+    reported = real.comparisons.query("group == 'report' and report == @comparisons.FULL")
+    found = evidence.sentences(beside, reported, evidence.simulated(calibration.read()))
     text = figures.sentences_table(found).text
     assert all(answer in text for answer in found["answer"])
     assert set(found["answer"]) <= {"yes", "with care", "no"}

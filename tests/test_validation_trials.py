@@ -347,12 +347,10 @@ def both(real_high: float, simulated_high: float, kind: str = "survival") -> pd.
     return pd.DataFrame([row])
 
 
-def of_families(
-    quantity: str = "survival_6", held: int = 20, endpoint: str = "OS", true_p: float = 0.5
-) -> pd.DataFrame:
-    """Simulated trials of two families: all 20 hold the quantity where hazards cross `held` times, else always.
+def of_families(quantity: str = "survival_6", held: int = 20, true_p: float = 0.5) -> pd.DataFrame:
+    """Two families of 20 simulated trials; of those where hazards cross `held` hold the quantity.
 
-    Of each trial its P value of proportional hazards is there too, and held.
+    The P value of proportional hazards is `true_p` in each trial, and held.
     """
     rows = [
         (f"{family}-{i}", family, what, truth, i < (held if (family, what) == ("crossing", quantity) else 20))
@@ -362,7 +360,7 @@ def of_families(
     ]
     table = pd.DataFrame(rows, columns=["comparison", "family", "quantity", "truth", "covered"])
     return table.assign(
-        endpoint=endpoint, arm="all", judged=True, low=0.4, median=0.5, high=0.6, members=19, group="report",
+        endpoint="OS", arm="all", judged=True, low=0.4, median=0.5, high=0.6, members=19, group="report",
         report=evidence.SIMULATED, covered=table["covered"].astype("Int64"), dataset=table["comparison"],
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """R as referee: the same rows analysed by R's `survival` and by `visiontrial.survival`.
 
 `referee.R` holds R's calls. The rows are those of the displayed cohort (synthetic), of the real
-trials that R itself carries, and of eight invented patients on whose curves a median is a matter of
+trials of `comparisons`, and of eight invented patients on whose curves a median is a matter of
 convention. What is stored are both answers; a test asks R again where it is installed.
 """
 
@@ -98,7 +98,7 @@ class Rows:
 
 
 def all_rows() -> Iterator[Rows]:
-    """Everything that the referee looks at. Raises `datasets.DataMissing` without R."""
+    """Everything that the referee looks at. Raises `datasets.DataMissing` without R or a package of data."""
     yield from cohort_rows()
     yield eight_patients()
     yield from real_rows()
@@ -115,9 +115,9 @@ def cohort_rows() -> Iterator[Rows]:
 
 
 def real_rows() -> Iterator[Rows]:
-    """The end points of the real trials that come with R."""
+    """The end points of the real trials, from whatever package, without the dropout made by us."""
     for comparison in comparisons.COMPARISONS:
-        if comparison.package == "R survival" and comparison.dropout is None:
+        if comparison.dropout is None:
             months = min(HORIZON, comparison.landmark)
             for outcome in comparison.outcomes:
                 name = f"{comparison.name} {outcome.paramcd}"
