@@ -118,6 +118,15 @@ def test_weak_places_are_tabled(real):
         line.startswith(f"{first['month']} months") and f"{first['covered']} of {first['arms']}" in line
         for line in lines
     )
+    families = evidence.by_family(simulations)
+    text = figures.families_table(families).text
+    for row in families.itertuples():
+        assert f"{row.covered} of {row.quantities}" in text
+    assert text.count("†") == (~families["held"]).sum() + 1  # and the note
+    hazards = evidence.by_hazards(compared, simulations)
+    text = figures.hazards_table(hazards).text
+    for row in hazards.itertuples():
+        assert f"{row.covered} of {row.quantities}" in text
     split = evidence.by_dropout(compared, simulations)
     text = figures.dropout_table(split).text
     for row in split.itertuples():
@@ -166,7 +175,8 @@ def test_both_bodies_of_evidence_are_tabled_with_their_bias(beside):
 
 
 def test_sentences_are_shown_as_they_are(real, beside):
-    found = evidence.sentences(beside, real.comparisons)
+    reported = real.comparisons.query("group == 'report' and report == @comparisons.FULL")
+    found = evidence.sentences(beside, reported, evidence.simulated(calibration.read()))
     text = figures.sentences_table(found).text
     assert all(answer in text for answer in found["answer"])
     assert set(found["answer"]) <= {"yes", "with care", "no"}

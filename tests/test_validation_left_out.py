@@ -116,7 +116,7 @@ def engine(stored_member):
 
 
 def make(folder, engine, **options):
-    options = {"only": ["sse"], "members": 1, "processes": 1, "engine": engine, **options}
+    options = {"only": ["sse"], "members": 2, "processes": 1, "engine": engine, **options}
     return left_out.make(
         kept=folder / "kept", stored=folder / "stored", ledger=folder / "left_out.csv", **options
     )
@@ -143,8 +143,13 @@ def test_a_block_without_members_stops_everything(tmp_path, engine):
     def fail(trial, seed, settings):
         return Drawn(False, None, None, pd.DataFrame({"sweep": [0]}), {"missed": "os.hr"})
 
-    with pytest.raises(calibration.CalibrationError, match="without sse none of 1 chains was accepted"):
+    with pytest.raises(calibration.CalibrationError, match="without sse none of 2 chains was accepted"):
         make(tmp_path, replace(engine, reconstruct=fail))
+
+
+def test_fewer_than_two_members_are_refused(tmp_path, engine):
+    with pytest.raises(calibration.CalibrationError, match=r"^0 members: give at least 2"):
+        make(tmp_path, engine, members=0)
 
 
 # --- what is stored with the book -----------------------------------------------------------------

@@ -242,6 +242,7 @@ def test_what_follows_from_the_print_is_not_judged():
     assert not printed(landmark, "survival_6", "OS", "treated")
     dropout = replace(INVENTED, dropout=comparisons.Dropout(0.5, 4, 0.5)).truth.printed()
     assert not printed(dropout, "events", "OS", "reference")
+    assert printed(dropout, "events", "OS", "treated")  # nobody of this arm dropped out
 
 
 # --- summaries ------------------------------------------------------------------------------------
@@ -328,6 +329,15 @@ def test_a_range_on_both_sides_of_the_conventional_value_decides_nothing():
     assert evidence.undecided(decided) == (0, 1)
 
 
+def test_the_rule_is_as_lenient_as_for_the_kind_with_the_fewest_comparisons():
+    kinds = pd.DataFrame(
+        {"kind": ["events", "survival", "all"], "comparisons_real": [5, 9, 1], "nominal_real": [0.9] * 3}
+    )
+    # R: binom.test(2, 5)$conf.int[2] = 0.8534, binom.test(3, 5)$conf.int[2] = 0.9473
+    assert 2 / 5 < evidence.smallest_of_all_passing(kinds, "real") <= 3 / 5
+    assert evidence.smallest_of_all_passing(kinds, "real") == evidence.smallest_passing(5, 0.9)
+
+
 def both(real_high: float, simulated_high: float, kind: str = "survival") -> pd.DataFrame:
     row = {
         "kind": kind, "coverage_high_real": real_high, "nominal_real": 0.9, "absolute_error_real": 0.02,
@@ -337,19 +347,65 @@ def both(real_high: float, simulated_high: float, kind: str = "survival") -> pd.
     return pd.DataFrame([row])
 
 
+def of_families(quantity: str = "survival_6", held: int = 20, true_p: float = 0.5) -> pd.DataFrame:
+    """Two families of 20 simulated trials; of those where hazards cross `held` hold the quantity.
+
+    The P value of proportional hazards is `true_p` in each trial, and held.
+    """
+    rows = [
+        (f"{family}-{i}", family, what, truth, i < (held if (family, what) == ("crossing", quantity) else 20))
+        for family in ("crossing", "cure")
+        for i in range(20)
+        for what, truth in ((quantity, 0.5), ("ph_p", true_p))
+    ]
+    table = pd.DataFrame(rows, columns=["comparison", "family", "quantity", "truth", "covered"])
+    return table.assign(
+        endpoint="OS", arm="all", judged=True, low=0.4, median=0.5, high=0.6, members=19, group="report",
+        report=evidence.SIMULATED, covered=table["covered"].astype("Int64"), dataset=table["comparison"],
+    )  # fmt: skip
+
+
+def test_a_family_that_is_not_held_takes_the_yes_away_and_is_named():
+    # R: binom.test(10, 20)$conf.int[2] = 0.7280, binom.test(30, 40)$conf.int[2] = 0.8731
+    simulations = of_families(held=10)
+    table = evidence.by_family(simulations).set_index(["kind", "family"])
+    assert table.loc[("survival", "crossing"), "high"] == pytest.approx(0.7280, abs=1e-4)
+    assert not table.loc[("survival", "crossing"), "held"]
+    assert table.loc[("survival", "cure"), "held"]
+    found = evidence.sentences(both(0.95, 0.95), compared(), simulations).iloc[0]
+    assert found["answer"] == "with care"
+    assert "But in simulated trials not where the hazards cross (10 of 20)" in found["sentence"]
+    assert evidence.by_quantity(simulations).set_index("quantity")["high"]["survival_6"] == pytest.approx(
+        0.8731, abs=1e-4
+    )
+    assert "nor for OS survival at 6 months (30 of 40)." in found["sentence"]
+    # A no stays a no.
+    assert evidence.sentences(both(0.8, 0.8), compared(), simulations)["answer"].tolist() == ["no"]
+
+
+@pytest.mark.parametrize(("true_p", "answer"), [(0.04, "no"), (0.5, "with care")])
+def test_a_slope_must_be_held_where_the_hazards_change(true_p, answer):
+    simulations = of_families("ph_slope", held=10, true_p=true_p)
+    hazards = evidence.by_hazards(compared(), simulations).set_index(["trials", "kind"])
+    slope = hazards.loc[("simulated", "proportional hazards, slope")]
+    assert slope[["proportional", "covered", "quantities"]].tolist() == [true_p >= 0.05, 30, 40]
+    found = evidence.sentences(both(0.95, 0.95, "proportional hazards, slope"), compared(), simulations)
+    assert found["answer"].tolist() == [answer]
+
+
 @pytest.mark.parametrize(
     ("real", "simulated", "answer"),
     [(0.95, 0.95, "yes"), (0.95, 0.8, "with care"), (0.8, 0.95, "with care"), (0.8, 0.8, "no")],
 )
 def test_answers_follow_the_rule(real, simulated, answer):
-    table = evidence.sentences(both(real, simulated), compared())
+    table = evidence.sentences(both(real, simulated), compared(), of_families())
     assert table["answer"].tolist() == [answer]
     said = "its middle is off by 2.0 percentage points in real and 3.0 percentage points in simulated trials"
     assert said in table["sentence"].iloc[0]
 
 
 def test_proportional_hazards_are_refused_where_the_members_disagree():
-    table = evidence.sentences(both(0.95, 0.95, "proportional hazards, P"), compared())
+    table = evidence.sentences(both(0.95, 0.95, "proportional hazards, P"), compared(), of_families())
     assert table["answer"].tolist() == ["no"]
     assert "1 of 1 end points" in table["sentence"].iloc[0]
 
@@ -376,7 +432,11 @@ def test_limits_that_are_not_reached_are_counted_apart():
     table = compared().assign(quantity="median_low")
     table.loc[0, "truth"] = math.inf
     # Judged with known coverage are four rows; one of them is not reached, one of the other three is missed.
-    assert evidence.reached(table) == (2, 3, 1)
+    assert evidence.unreached(table) == (1, 1)
+    summary = trials.summarize(table).set_index("kind")
+    assert summary.loc["median limits", ["quantities", "covered"]].tolist() == [3, 2]
+    assert summary.loc["all", "quantities"] == 3
+    assert trials.by_comparison(table)["quantities"].sum() == 3
 
 
 def test_landmarks_by_hand():
@@ -391,9 +451,14 @@ def test_landmarks_by_hand():
 def test_dropout_is_told_apart_in_both_bodies_of_evidence():
     real = compared().replace({"comparison": {"a": "pbc-dropout"}})
     simulations = compared().assign(family=["dropout", "cure"] * 3)
+    # Of the real ones those of the same data set, of the simulated ones all.
+    real = real.assign(dataset=["one"] * 5 + ["other"])
     table = evidence.by_dropout(real, simulations)
     assert table["trials"].tolist() == ["real", "real", "simulated", "simulated"]
-    assert table[["quantities", "covered"]].to_numpy().tolist() == [[2, 2], [2, 1], [2, 1], [2, 2]]
+    assert table["name"].tolist() == ["pbc-dropout", "b", "dropout", "others"]
+    assert table["dropout"].tolist() == [True, False, True, False]
+    assert table[["quantities", "covered"]].to_numpy().tolist() == [[2, 1], [2, 2], [2, 2], [2, 1]]
+    assert table["nominal"].tolist() == pytest.approx([18 / 20] * 4)
 
 
 # --- run and store --------------------------------------------------------------------------------
@@ -508,6 +573,14 @@ def test_a_trial_run_is_not_stored_in_place_of_the_planned_one(made, reference):
     folder = make(made, members=2)
     assert folder.is_relative_to(made / "kept")
     assert contents(made / "stored") == contents(reference / "stored")
+
+
+@pytest.mark.parametrize("members", [-1, 0, 1])
+def test_fewer_than_two_members_are_refused(made, reference, members):
+    with pytest.raises(calibration.CalibrationError, match=f"^{members} members: give at least 2"):
+        make(made, members=members)
+    assert contents(made / "stored") == contents(reference / "stored")
+    assert not RUN
 
 
 def test_a_member_that_the_verifier_rejects_stops_everything(made):

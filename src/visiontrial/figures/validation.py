@@ -473,7 +473,8 @@ def trials_table(found: trials.RealTrials) -> tables.Printable:
         .tab_source_note(
             "Reference arm first. P: score test of proportional hazards in the real rows. Cohorts: "
             "synthetic, one per accepted chain. Held: true values of unprinted quantities within the "
-            "reconstruction range, from the smallest to the largest cohort."
+            "reconstruction range, from the smallest to the largest cohort; limits of medians that the truth "
+            "does not reach are not counted."
         )
     )  # fmt: skip
     return tables.printable(made, "trust-trials", "Real trials, rebuilt from what a paper would print")
@@ -556,8 +557,9 @@ def referee_table(answers: pd.DataFrame) -> tables.Printable:
     for number, reason in enumerate(_reasons(judged["reason"]), 1):
         made = made.tab_source_note(f"Reason {number}. {reason}")
     made = made.tab_source_note(
-        f"Same: relative difference of at most {referee.ALIKE:g}. Rows: the displayed cohort (synthetic), "
-        "real trials that come with R, and eight invented patients."
+        f"Same: relative difference of at most {referee.ALIKE:g}, of the answers that are a number on at "
+        f"least one side; {judged['empty'].sum()} more are none on either. Rows: the displayed cohort "
+        "(synthetic), real trials, and eight invented patients."
     )
     return tables.printable(made, "trust-referee", "R and this book on the same rows")
 
@@ -592,7 +594,7 @@ def sentences_table(sentences: pd.DataFrame) -> tables.Printable:
         .cols_label(answer="To be trusted?", sentence="The sentence that the evidence supports")
         .cols_align("left", ["answer", "sentence"])
     )
-    return tables.printable(made, "trust-sentences", "What may be said of a range in this book")
+    return tables.printable(made, "trust-sentences", "What the trials support")
 
 
 def evidence_table(beside: pd.DataFrame) -> tables.Printable:
@@ -615,7 +617,9 @@ def evidence_table(beside: pd.DataFrame) -> tables.Printable:
     made = made.cols_label({f"{s}.{c}": text for s in _SOURCES for c, text in headings.items()})
     made = made.tab_source_note(
         "Held: true values within the reconstruction range of synthetic cohorts. Bias and error: of the "
-        "middle cohort against the truth; bias is middle minus truth. Width: of the range, on average."
+        "middle cohort against the truth; bias is middle minus truth. Width: of the range, on average. "
+        "Limits of medians: those that the truth reaches. Slope: change of the log hazard ratio from the "
+        "start of the curve to its foot."
     )
     return tables.printable(made, "trust-evidence", "The two bodies of evidence, by kind of quantity")
 
@@ -627,6 +631,7 @@ def landmarks_table(landmarks: pd.DataFrame) -> tables.Printable:
         {
             "group": [f"{source.capitalize()} trials" for source in landmarks["trials"]],
             "label": [f"{month} months" for month in landmarks["month"]],
+            "datasets": landmarks["datasets"],
             "held": [f"{row.covered} of {row.arms}" for row in landmarks.itertuples()],
             "bias": [_scaled(kind, bias) for bias in landmarks["bias"]],
             "above": [f"{share:.0%}" for share in landmarks["above"]],
@@ -635,10 +640,16 @@ def landmarks_table(landmarks: pd.DataFrame) -> tables.Printable:
     made = (
         gt.GT(frame, rowname_col="label", groupname_col="group")
         .tab_stubhead("Survival at")
-        .cols_label(held="Held by the range", bias="Bias,\npoints", above="Truth above the middle")
-        .cols_align("right", ["held", "bias", "above"])
+        .cols_label(
+            datasets="Data sets",
+            held="Held by the range",
+            bias="Bias,\npoints",
+            above="Truth above the middle",
+        )
+        .cols_align("right", ["datasets", "held", "bias", "above"])
         .tab_source_note(
-            "Arms of trials. Bias: middle of the synthetic cohorts minus the truth, in percentage points. "
+            "Arms of trials; a simulated trial counts as a data set. Bias: middle of the synthetic cohorts "
+            "minus the truth, in percentage points. "
             "Without bias the truth would lie above the middle in about half of the arms."
         )
     )
@@ -650,22 +661,84 @@ def dropout_table(split: pd.DataFrame) -> tables.Printable:
     frame = pd.DataFrame(
         {
             "group": [f"{source.capitalize()} trials" for source in split["trials"]],
-            "label": ["Many of one arm leave early" if d else "Others" for d in split["dropout"]],
+            "label": [_dropout_label(row) for row in split.itertuples()],
             "comparisons": split["comparisons"],
+            "members": split["members"],
             "held": [f"{row.covered} of {row.quantities}" for row in split.itertuples()],
             "share": [f"{row.covered / row.quantities:.0%}" for row in split.itertuples()],
+            "nominal": [f"{share:.0%}" for share in split["nominal"]],
         }
     )
     made = (
         gt.GT(frame, rowname_col="label", groupname_col="group")
         .tab_stubhead("Trials")
-        .cols_label(comparisons="Comparisons judged", held="Held by the range", share="Share")
-        .cols_align("right", ["comparisons", "held", "share"])
+        .cols_label(
+            comparisons="Comparisons judged", members="Cohorts", held="Held by the range", share="Share",
+            nominal="To be expected",
+        )
+        .cols_align("right", ["comparisons", "members", "held", "share", "nominal"])
         .tab_source_note(
-            "True values within the reconstruction range of synthetic cohorts, all kinds of quantity together"
+            "True values within the reconstruction range of synthetic cohorts, all kinds of quantity "
+            "together. Where we made the dropout, the true values are those of the rows after it. Cohorts: "
+            "at most so many; to be expected: if the truth were one more of them."
+        )
+    )  # fmt: skip
+    return tables.printable(made, "trust-dropout", "With and without heavy early dropout in one arm")
+
+
+def _dropout_label(row) -> str:
+    if row.trials == "real":
+        return comparisons.named(row.name).label
+    return "Many of one arm leave early" if row.dropout else "The other families"
+
+
+def families_table(families: pd.DataFrame) -> tables.Printable:
+    """What each family of simulated trials holds, kind by kind; from `evidence.by_family`."""
+    held = families.set_index(["kind", "family"])
+    rows = []
+    for kind in evidence.KINDS:
+        cells = {family: _family_cell(held.loc[kind, family]) for family in evidence.FAMILIES}
+        rows.append({"label": _SHORT[kind]} | cells)
+    made = (
+        gt.GT(pd.DataFrame(rows), rowname_col="label")
+        .tab_stubhead("Quantity")
+        .tab_spanner("Simulated trials where", list(evidence.FAMILIES))
+        .cols_label(**evidence.FAMILIES)
+        .cols_align("right", list(evidence.FAMILIES))
+        .tab_source_note(
+            "True values within the reconstruction range of synthetic cohorts. †: fewer than chance "
+            "allows for ranges that are as wide as they should be."
         )
     )
-    return tables.printable(made, "trust-dropout", "With and without heavy early dropout in one arm")
+    return tables.printable(made, "trust-families", "Simulated trials, by what is so in them")
+
+
+def _family_cell(row: pd.Series) -> str:
+    return f"{row['covered']} of {row['quantities']}" + ("" if row["held"] else " †")
+
+
+def hazards_table(hazards: pd.DataFrame) -> tables.Printable:
+    """What is held of proportional hazards, by whether they are proportional; from `evidence.by_hazards`."""
+    columns = [kind for kind in evidence.KINDS if kind.startswith("proportional hazards")]
+    rows = []
+    for (source, proportional), here in hazards.groupby(["trials", "proportional"], sort=False):
+        of_kind = here.set_index("kind")
+        cells = {
+            kind: f"{of_kind.loc[kind, 'covered']} of {of_kind.loc[kind, 'quantities']}" for kind in columns
+        }
+        label = "Proportional" if proportional else "Not proportional"
+        rows.append({"group": f"{source.capitalize()} trials", "label": label} | cells)
+    made = (
+        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
+        .tab_stubhead("True hazards, by the test")
+        .cols_label(dict(zip(columns, ["Slope held", "P held"], strict=True)))
+        .cols_align("right", columns)
+        .tab_source_note(
+            f"End points. Not proportional: true P below {evidence.CONVENTIONAL:g}. Held: true value within "
+            "the reconstruction range of synthetic cohorts."
+        )
+    )
+    return tables.printable(made, "trust-hazards", "Are changing hazards found?")
 
 
 def left_out_table(table: pd.DataFrame) -> tables.Printable:

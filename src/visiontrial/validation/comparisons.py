@@ -384,15 +384,22 @@ def named(name: str) -> Comparison:
 def printed_already(trial: Trial, quantity: str, endpoint: str, arm: str) -> bool:
     """Whether a quantity of `cohort.quantities` follows from the report or is too weak to be judged.
 
-    A landmark that is printed; the events of the first end point, where every end state says who had it;
-    the unstratified hazard ratio of a trial without strata; a restricted mean over less than half a year.
+    A landmark that is printed; the events of the first end point, where the end state of every patient of the
+    arm says who had it; the unstratified hazard ratio of a trial without strata; a restricted mean over less
+    than half a year.
     """
     statistics = {t.statistic: t for t in trial.targets if t.paramcd == endpoint and t.arm in (arm, "all")}
     if quantity.startswith("survival_"):
         printed_at = statistics["survival"].at if "survival" in statistics else None
         return quantity == f"survival_{printed_at}"
     if quantity == "events":
-        return endpoint == trial.endpoints[0].paramcd and not any(s.recoverable for s in trial.end_states)
+        recoverable = sum(
+            s.counts[arm, population]
+            for s in trial.end_states
+            if s.recoverable
+            for population in trial.populations[POPULATION]
+        )
+        return endpoint == trial.endpoints[0].paramcd and not recoverable
     if quantity == "hazard_ratio_unstratified":
         return not trial.factors and "hazard_ratio" in statistics
     if quantity in ("rmst_difference", "censored_early"):

@@ -79,16 +79,29 @@ INVENTORY = (
           "as gbsg in R survival and gbsg2 in lifelines", "no: not randomized throughout"),
     Known("myeloid", "R survival", 646, False, "Simulated after a trial, says its documentation",
           "no: not patients"),
-    Known("bladder", "R survival", 118, True, "Recurrences of bladder tumours, times in whole months",
+    Known("bladder", "R survival", 85, True,
+          "Recurrences of bladder tumours in two of the three arms of bladder1, times in whole months",
           "no: whole months only"),
     Known("diabetic", "R survival", 197, True,
           "Laser treatment of one eye of each patient, so that the arms are not independent",
           "no: eyes are paired"),
+    Known("retinopathy", "R survival", 197, True, "The patients of diabetic again", "no: a duplicate"),
+    Known("aml", "R survival", 23, True,
+          "Maintenance chemotherapy of leukaemia or none; the same again as leukemia", "no: 23 patients"),
+    Known("leukemia", "lifelines", 42, True,
+          "Mercaptopurine against placebo in leukaemia, patients in pairs, times in whole weeks",
+          "no: whole weeks only"),
+    Known("rossi", "lifelines", 432, True,
+          "Financial aid or none after release from prison, time to arrest in whole weeks",
+          "no: not patients"),
     Known("ovarian", "R survival", 26, True, "Two chemotherapies of ovarian cancer", "no: 26 patients"),
     Known("lung", "R survival", 228, False, "Survival with advanced lung cancer; also in lifelines",
           "no: no arms"),
 )  # fmt: skip
-"""What was looked at: every data set of these packages with two treatments, and the usual suspects."""
+"""What was looked at: data sets of these packages with two treatments, and the usual suspects.
+
+It is no full list of what the packages carry.
+"""
 
 
 def from_r(name: str) -> pd.DataFrame:

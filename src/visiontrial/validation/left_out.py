@@ -26,6 +26,7 @@ import pandas as pd
 from visiontrial import files, paths, printed, published, workers
 from visiontrial.cohort import calibration, ensemble, reader, store, verify
 from visiontrial.cohort.specification import Trial
+from visiontrial.validation import trials
 
 FOLDER = paths.RECONSTRUCTION / "validation" / "left-out"
 LEDGER = paths.RECONSTRUCTION / "left_out.csv"
@@ -165,26 +166,28 @@ def make(
     """Rebuild the trial without each block as far as that is not done, store the values; return the folder.
 
     `only` names blocks and `members` a number of chains for a trial run, stored under `kept`.
-    Raises `CalibrationError` when the independent verifier rejects a member or a block has none.
+    Raises `CalibrationError` for fewer than two members, and when the independent verifier rejects a member
+    or a block has none.
     """
+    planned = not only and members is None
+    members = trials.chains_of_each(members, MEMBERS)
     engine = engine or ensemble.real_engine()
     trial = trial or reader.read(paths.RECONSTRUCTION / ensemble.TRIAL)
     chosen = [block for block in BLOCKS if not only or block.name in only]
-    batches = {block.name: _batch(block, trial, engine, members or MEMBERS, kept) for block in chosen}
+    batches = {block.name: _batch(block, trial, engine, members, kept) for block in chosen}
     ensemble.run_missing(list(batches.values()), engine, processes, scheduler)
     found = _predictions(trial, chosen, batches, engine, processes)
     values = pd.concat([found[block.name] for block in chosen], ignore_index=True)
     chains = [
         ensemble.chain_table(batch, batch.outcomes()).assign(block=name) for name, batch in batches.items()
     ]
-    planned = not only and members is None
-    folder = stored if planned else kept / f"left-out-{members or 'planned'}-members"
+    folder = stored if planned else kept / f"left-out-{members}-members"
     tables = {"values": values, "chains": pd.concat(chains, ignore_index=True)}
     contents = {
         f"{name}.csv": table.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode("utf-8")
         for name, table in tables.items()
     }
-    store.write(folder, contents, _manifest(trial, chosen, members or MEMBERS, engine))
+    store.write(folder, contents, _manifest(trial, chosen, members, engine))
     if planned:
         table = for_the_ledger(ranges(read(folder).values, _printed_claims()))
         files.write_text(ledger, table.to_csv(index=False, lineterminator="\n"))

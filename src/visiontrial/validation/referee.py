@@ -1,7 +1,7 @@
 """R as referee: the same rows analysed by R's `survival` and by `visiontrial.survival`.
 
 `referee.R` holds R's calls. The rows are those of the displayed cohort (synthetic), of the real
-trials that R itself carries, and of eight invented patients on whose curves a median is a matter of
+trials of `comparisons`, and of eight invented patients on whose curves a median is a matter of
 convention. What is stored are both answers; a test asks R again where it is installed.
 """
 
@@ -98,7 +98,7 @@ class Rows:
 
 
 def all_rows() -> Iterator[Rows]:
-    """Everything that the referee looks at. Raises `datasets.DataMissing` without R."""
+    """Everything that the referee looks at. Raises `datasets.DataMissing` without R or a package of data."""
     yield from cohort_rows()
     yield eight_patients()
     yield from real_rows()
@@ -115,9 +115,9 @@ def cohort_rows() -> Iterator[Rows]:
 
 
 def real_rows() -> Iterator[Rows]:
-    """The end points of the real trials that come with R."""
+    """The end points of the real trials, from whatever package, without the dropout made by us."""
     for comparison in comparisons.COMPARISONS:
-        if comparison.package == "R survival" and comparison.dropout is None:
+        if comparison.dropout is None:
             months = min(HORIZON, comparison.landmark)
             for outcome in comparison.outcomes:
                 name = f"{comparison.name} {outcome.paramcd}"
@@ -222,11 +222,16 @@ def alike(r: float, mine: float) -> bool:
 
 
 def judge(answers: pd.DataFrame) -> pd.DataFrame:
-    """One row per check: `compared`, `alike`, `largest` (relative difference where finite), `where` not."""
+    """One row per check: `compared`, `alike`, `largest` (relative difference where finite), `where` not.
+
+    Only answers that are a number on at least one side are compared. `empty` counts the others: a limit that
+    neither side reaches, or that both say is missing, is no agreement of two computations.
+    """
     stems = answers["quantity"].str.replace(r"\.[01]$", "", regex=True)
     rows = []
     for check in CHECKS:
-        mine = answers[stems.isin(check.quantities)]
+        asked = answers[stems.isin(check.quantities)]
+        mine = asked[np.isfinite(asked[["r", "ours"]]).any(axis=1)]
         same = np.array([alike(a, b) for a, b in zip(mine["r"], mine["ours"], strict=True)], bool)
         finite = mine[np.isfinite(mine["r"]) & np.isfinite(mine["ours"])]
         apart = ((finite["r"] - finite["ours"]).abs() / finite["r"].abs().clip(lower=1e-12)).max()
@@ -238,6 +243,7 @@ def judge(answers: pd.DataFrame) -> pd.DataFrame:
                 "default": check.default,
                 "two_methods": check.two_methods,
                 "compared": len(mine),
+                "empty": len(asked) - len(mine),
                 "alike": int(same.sum()),
                 "largest": float(apart),
                 "where": ", ".join(dict.fromkeys(mine.loc[~same, "dataset"])),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -56,7 +57,7 @@ KINDS = {
 EVERYTHING = "all"
 _COUNTS = {
     "comparisons": {"covered": "Int64"},
-    "summary": dict.fromkeys(("quantities", "covered", "trials", "all_covered"), "Int64"),
+    "summary": dict.fromkeys(("quantities", "covered", "trials", "comparisons", "all_covered"), "Int64"),
     "chains": {"member": "Int64"},
     "printed": {},
     "trials": {},
@@ -147,14 +148,25 @@ def _extremes(values: np.ndarray, size: int) -> dict[str, np.ndarray]:
 # --- summarize ---------------------------------------------------------------------------------------
 
 
+def known(compared: pd.DataFrame) -> pd.DataFrame:
+    """The quantities that count, with their `kind`: judged, of known coverage, and reached by the truth.
+
+    A limit of a median that the truth does not reach is held by any range that is open above. It would be
+    counted as a success that nobody earned (`evidence.unreached` counts them).
+    """
+    rows = compared[compared["judged"] & compared["covered"].notna() & (compared["truth"] < math.inf)]
+    return rows.assign(kind=rows["quantity"].map(KINDS))
+
+
 def summarize(compared: pd.DataFrame) -> pd.DataFrame:
-    """Coverage, bias and width per group, report and kind of quantity (and all of them), judged ones only.
+    """Coverage, bias and width per group, report and kind of quantity (and all of them), `known` ones only.
 
     Comparisons that are made from one data set share patients, so that they count as one trial
     (column `dataset`).
 
     column          content
-    quantities      compared quantities whose coverage is known, from so many `trials`
+    quantities      `known` quantities, from so many `trials`
+    comparisons     comparisons that they come from
     covered         those whose true value lies in the range
     coverage        the mean over the trials of their share
     coverage_low, coverage_high  its 95% limits as if the quantities of one trial stood or fell together
@@ -163,10 +175,8 @@ def summarize(compared: pd.DataFrame) -> pd.DataFrame:
     nominal         mean of (members - 1) / (members + 1)
     bias, absolute_error, width, finite  as in `cohort.calibration`; no meaning across kinds
     """
-    known = compared[compared["judged"] & compared["covered"].notna()]
-    known = known.assign(kind=known["quantity"].map(KINDS))
     rows = []
-    for (group, report), here in known.groupby(["group", "report"], sort=False):
+    for (group, report), here in known(compared).groupby(["group", "report"], sort=False):
         for kind, of_kind in [*here.groupby("kind", sort=False), (EVERYTHING, here)]:
             across = kind == EVERYTHING
             rows.append({"group": group, "report": report, "kind": kind} | _summary(of_kind, across=across))
@@ -180,6 +190,7 @@ def _summary(rows: pd.DataFrame, *, across: bool) -> dict[str, float]:
     summary = {
         "quantities": len(rows),
         "trials": len(shares),
+        "comparisons": len(strict),
         "covered": int(rows["covered"].sum()),
         "all_covered": int((shares == 1).sum()),
         "coverage": shares.mean(),
@@ -252,24 +263,33 @@ def make(
     under `kept`. Finished chains wait under `kept` too, so that a killed run goes on where it was.
 
     Raises `datasets.DataMissing` where a package that carries data is not installed, and
-    `CalibrationError` when the independent verifier rejects a member.
+    `CalibrationError` for fewer than two members and when the independent verifier rejects a member.
     """
+    planned = group is None and members is None
+    members = chains_of_each(members, MEMBERS)
     engine = engine or ensemble.real_engine()
     chosen = [case for case in cases() if group in (None, case.labels["group"])]
     truths = {name: comparisons.named(name).truth for name in dict.fromkeys(c.comparison for c in chosen)}
-    batches = {
-        case: _batch(case, truths[case.comparison], engine, members or MEMBERS, kept) for case in chosen
-    }
+    batches = {case: _batch(case, truths[case.comparison], engine, members, kept) for case in chosen}
     ensemble.run_missing(list(batches.values()), engine, processes, scheduler)
     tables = _tables(truths, batches, engine, processes)
-    planned = group is None and members is None
-    folder = stored if planned else kept / f"{group or 'both'}-{members or 'planned'}-members"
+    folder = stored if planned else kept / f"{group or 'both'}-{members}-members"
     contents = {
         f"{name}.csv": table.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode("utf-8")
         for name, table in tables.items()
     }
-    store.write(folder, contents, _manifest(chosen, members or MEMBERS, engine))
+    store.write(folder, contents, _manifest(chosen, members, engine))
     return folder
+
+
+def chains_of_each(asked: int | None, usual: int) -> int:
+    """How many chains to run of each reconstruction: those asked for, else the planned ones.
+
+    Raises `CalibrationError` for fewer than two: one cohort has no range.
+    """
+    if asked is not None and asked < 2:
+        raise calibration.CalibrationError(f"{asked} members: give at least 2, one cohort has no range")
+    return usual if asked is None else asked
 
 
 def _batch(
@@ -380,9 +400,8 @@ def command(**options: Any) -> None:
 
 
 def by_comparison(compared: pd.DataFrame) -> pd.DataFrame:
-    """Judged quantities, covered ones and members per comparison and report."""
-    known = compared[compared["judged"] & compared["covered"].notna()]
-    grouped = known.groupby(["group", "comparison", "report"], sort=False)
+    """Quantities that are `known`, covered ones and members per comparison and report."""
+    grouped = known(compared).groupby(["group", "comparison", "report"], sort=False)
     table = grouped.agg(
         quantities=("covered", "size"), covered=("covered", "sum"), members=("members", "max")
     )
