@@ -23,6 +23,20 @@ PALE = """() => {
     const [lr, lg, lb] = [r, g, b].map((c) => linear((c * alpha + 255 * (1 - alpha)) / 255));
     return 0.2126 * lr + 0.7152 * lg + 0.0722 * lb;
   };
+  // The theme paints the ground of a box's title on a pseudo-element behind it.
+  const opaque = (element, part) => {
+    const { backgroundColor: colour, content, position } = getComputedStyle(element, part);
+    const behind = part === null || (content !== "none" && position === "absolute");
+    return behind && (colour.match(/[\\d.]+/g)[3] ?? 1) > 0.5 && colour;
+  };
+  const ground = (element) => {
+    for (let e = element; e; e = e.parentElement)
+      for (const part of ["::after", "::before", null]) {
+        const colour = opaque(e, part);
+        if (colour) return colour;
+      }
+    return "rgb(255, 255, 255)";
+  };
   const pale = new Set();
   const place = document.querySelector("article") ?? document.body;
   const texts = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
@@ -31,7 +45,8 @@ PALE = """() => {
     if (!text || element instanceof SVGElement) continue;
     if (!element.checkVisibility({ visibilityProperty: true })) continue;
     const { color: colour } = getComputedStyle(element);
-    if (1.05 / (luminance(colour) + 0.05) < 4.5) pale.add(`${element.outerHTML.slice(0, 120)} ${colour}`);
+    const contrast = (luminance(ground(element)) + 0.05) / (luminance(colour) + 0.05);
+    if (contrast < 4.5) pale.add(`${element.outerHTML.slice(0, 120)} ${colour} on ${ground(element)}`);
   }
   return [...pale].slice(0, 10);
 }"""
