@@ -11,7 +11,8 @@ import pretend_engine
 import pytest
 from lifelines import KaplanMeierFitter
 
-from visiontrial.cohort import displayed, ensemble, store
+from visiontrial import paths
+from visiontrial.cohort import characteristics_file, displayed, ensemble, store
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 
 
@@ -128,3 +129,13 @@ def test_an_edited_file_is_refused_with_what_to_do(shown):
     path.write_text(path.read_text().replace("SYNTHETIC-0001", "PATIENT-0001"))
     with pytest.raises(store.StoreError, match=r"adtte\.csv is not the file that was stored.*make ensemble"):
         displayed.read(shown)
+
+
+@pytest.mark.slow
+def test_every_member_can_be_given_the_whole_baseline_table(registry, vision):
+    """Table 1 of the paper, in both sets: exact for any cohort, not for the displayed one alone."""
+    described = characteristics_file.read(paths.RECONSTRUCTION / "vision", vision)
+    for number in registry.members[::12]:
+        adsl = displayed.characterized(registry.member(number)[0], vision, described, number)
+        pd.testing.assert_frame_equal(adsl[registry.adsl.columns.drop("member")], registry.member(number)[0])
+        assert len(adsl.columns) > len(registry.adsl.columns)

@@ -107,7 +107,7 @@ def make(
     member = medoid(between)
     adsl, adtte = ensemble.member(member)
     if described is not None:
-        adsl = _characterized(adsl, trial, described, member)
+        adsl = characterized(adsl, trial, described, member)
     words = dictionary(trial, adsl, adtte, described)
     contents = {
         "adsl.csv": _csv(adsl),
@@ -130,9 +130,14 @@ def make(
     return f"displayed cohort: member {member} of {ensemble.name}; stored in {files.shown(folder)}"
 
 
-def _characterized(
+def characterized(
     adsl: pd.DataFrame, trial: Trial, described: characteristics_file.Characteristics, member: int
 ) -> pd.DataFrame:
+    """The ADSL of any member with the whole baseline table, as printed in every set.
+
+    The same member gets the same values each time. Raises `DisplayedError` when a printed baseline
+    number does not come out.
+    """
     generator = np.random.default_rng(seed_of(PURPOSE, trial.name, member))
     patients = characteristics.characterize(adsl, trial, described, generator)
     table = characteristics.tabulate(patients, trial, described)
