@@ -1,15 +1,16 @@
 """All assumptions on all members of the ensemble, computed once and stored: `make sensitivity`.
 
-What is computed of a member is a pure function of the ensemble and the member's number, so order and number
-of workers change nothing. Each finished member waits as a file under `_build/sensitivity/<key>/`; the key is
-a fingerprint of everything the result depends on, so a run that was stopped goes on where it was.
+What is computed of a member in one analysis is a pure function of the ensemble, the member's number and the
+analysis, so order and number of workers change nothing. Each such part, once finished, waits as a file under
+`_build/sensitivity/<key>/`; the key is a fingerprint of everything the result depends on, so a run that was
+stopped goes on where it was.
 
 Stored are small tables (`Stored`) with a manifest that names the ensemble they were made from. Reading
 refuses tables that were made from another ensemble than the one that is there.
 
-**Spot checks.** The compiled kernel makes the fits. A random hundredth of all analyses (a scenario or a cell
-of the map, of one member), and every analysis of the displayed cohort, is fitted again by lifelines on one
-of its imputations, drawn at random; the two must agree, or nothing is stored.
+**Confirmed by lifelines.** The compiled kernel makes the fits. Every result of the displayed cohort (a
+scenario or a cell of the map), and a random hundredth of those of every other member, is made again by
+lifelines, in all its imputations; the two must agree on each fit, or nothing is stored.
 """
 
 from __future__ import annotations
@@ -47,14 +48,15 @@ PURPOSE = "visiontrial: sensitivity to dropping out"
 """What all seeds are derived from."""
 
 IMPUTATIONS = 50
-CHECKED = 0.01
-"""Share of the analyses that lifelines fits again."""
+CONFIRMED = 0.01
+"""Share of the results that lifelines makes again; of the displayed cohort it is all of them."""
 
 COVERAGE_TRIALS = 1000
 COVERAGE_IMPUTATIONS = 20
 
 ARMS = {"control": CONTROL, "lu": LU}
-MAPPED = tuple(name for name in ANALYSES if name != "pfs-all")
+ALL_RANDOMIZED = "pfs-all"
+MAPPED = tuple(name for name in ANALYSES if name != ALL_RANDOMIZED)
 """Analyses with a map of both arms' factors: those of the primary end points."""
 
 LIBRARIES = ("lifelines", "numba", "numpy", "pandas", "scipy", "statsmodels")
@@ -74,65 +76,60 @@ def imputer(rows: dropout.Rows, analysis: Analysis, member: int, imputations: in
 
 
 def of_member(
-    trial: Trial, member: int, adsl: pd.DataFrame, adtte: pd.DataFrame, *, everything_checked: bool = False
+    trial: Trial,
+    analysis: Analysis,
+    member: int,
+    adsl: pd.DataFrame,
+    adtte: pd.DataFrame,
+    *,
+    share: float = CONFIRMED,
 ) -> dict[str, pd.DataFrame]:
-    """Everything that is computed of one member, by table; see `Stored`, and `maps`, one row per cell.
+    """Everything that is computed of one member in one analysis, by table; see `Stored`, and `maps`.
 
-    `everything_checked`: fit every analysis again by lifelines, not a hundredth. Raises
-    `fits.FitsDiffer` where they do not agree.
+    Tables that do not belong to the analysis are left out. `share` of the results are made again by
+    lifelines. Raises `fits.FitsDiffer` where the two do not agree.
     """
-    tables: dict[str, list[dict]] = {name: [] for name in _TABLES}
-    for analysis in ANALYSES.values():
-        rows = analysis.rows(trial, adsl, adtte)
-        drawn = imputer(rows, analysis, member)
-        check = _Check(rows, analysis, member, 1.0 if everything_checked else CHECKED)
-        here = {"analysis": analysis.name}
-        tables["reasons"] += [here | row for row in _reasons(rows)]
-        tables["scenarios"] += [here | row for row in _scenarios(drawn, check, analysis.alpha)]
-        if analysis.name in MAPPED:
-            columns = tipping.Columns(drawn)
-            found = tipping.grid(columns, check.cell)
-            tables["maps"] += [here | row for row in _cells(found, analysis)]
-            errors = tipping.monte_carlo(found, analysis.alpha)
-            tables["tips"].append(
-                here
-                | tipping.tipping_factors(found, analysis.alpha)
-                | {f"{direction}_error": error for direction, error in errors.items()}
-            )
-            tables["lines"] += [
-                here | {"factor_lu": lu, "factor_control": control}
-                for lu, control in zip(found.factors, tipping.line(found, analysis.alpha), strict=True)
-            ]
-            tables["readings"] += [here | row for row in _readings(columns)]
-        tables["checks"].append(here | {"fits": check.fits})
-    tables["all_randomized"].append(_all_randomized(trial, adsl, adtte))
-    return {name: pd.DataFrame(rows) for name, rows in tables.items()}
+    rows = analysis.rows(trial, adsl, adtte)
+    drawn = imputer(rows, analysis, member)
+    confirmation = _Confirmation(rows, analysis, member, share)
+    made = {
+        "reasons": pd.DataFrame(_reasons(rows)),
+        "scenarios": pd.DataFrame(_scenarios(drawn, confirmation, analysis.alpha)),
+    }
+    if analysis.name in MAPPED:
+        columns = tipping.Columns(drawn)
+        found = tipping.grid(columns, confirmation.see)
+        made["maps"] = pd.DataFrame(_cells(found, analysis))
+        made["tips"] = pd.DataFrame([_tips(found, analysis.alpha)])
+        made["lines"] = pd.DataFrame(_line(found, analysis.alpha))
+        made["readings"] = pd.DataFrame(_readings(columns))
+    made["confirmed"] = pd.DataFrame([confirmation.counts])
+    for table in made.values():
+        table.insert(0, "analysis", analysis.name)
+    if analysis.name == ALL_RANDOMIZED:
+        made["all_randomized"] = pd.DataFrame([_all_randomized(trial, analysis, adsl, adtte)])
+    return made
 
 
-_TABLES = ("reasons", "scenarios", "maps", "tips", "lines", "readings", "checks", "all_randomized")
-
-
-class _Check:
-    """Fits some analyses again with lifelines."""
+class _Confirmation:
+    """Makes some of the results again with lifelines, and counts them."""
 
     def __init__(self, rows: dropout.Rows, analysis: Analysis, member: int, share: float):
         self._rows = rows
         self._share = share
         self._where = f"{analysis.name}, member {member}"
-        self._generator = np.random.default_rng(seed_of(PURPOSE + ": checks", analysis.name, member))
-        self.fits = 0
+        self._generator = np.random.default_rng(seed_of(PURPOSE + ": confirmed", analysis.name, member))
+        self.counts = {"results": 0, "confirmed": 0, "fits": 0}
 
-    def cell(self, times: Times, made: fits.Fits, what: str) -> None:
-        """Perhaps fit one of these data sets again, and require that it agrees."""
-        chosen = self._generator.random() < self._share
-        number = int(self._generator.integers(len(times.days)))
-        if not chosen:
+    def see(self, times: Times, ours: fits.Fits, what: str) -> None:
+        """Perhaps make this result again: fit all its data sets, and require that each fit agrees."""
+        self.counts["results"] += 1
+        if self._generator.random() >= self._share:
             return
-        one = slice(number, number + 1)
-        ours = fits.Fits(made.log_ratio[one], made.variance[one])
-        theirs = fits.by_lifelines(self._rows.data, Times(times.days[one], times.event[one]))
+        theirs = fits.by_lifelines(self._rows.data, times)
         fits.require_agreement(ours, theirs, f"{self._where}, {what}")
-        self.fits += 1
+        self.counts["confirmed"] += 1
+        self.counts["fits"] += len(times.days)
 
 
 def _reasons(rows: dropout.Rows) -> Iterator[dict]:
@@ -147,11 +144,11 @@ def _reasons(rows: dropout.Rows) -> Iterator[dict]:
             yield {"arm": name, "reason": reason, "patients": int(number)}
 
 
-def _scenarios(drawn: Imputer, check: _Check, alpha: float) -> Iterator[dict]:
+def _scenarios(drawn: Imputer, confirmation: _Confirmation, alpha: float) -> Iterator[dict]:
     for scenario in SCENARIOS.values():
         times = scenario.complete(drawn)
         result = scenarios.result(drawn.rows, times)
-        check.cell(times, result.fits, scenario.name)
+        confirmation.see(times, result.fits, scenario.name)
         pooled = result.pooled
         upper_error = 0.0  # without imputations nothing was drawn
         if pooled.imputations > 1:
@@ -184,15 +181,26 @@ def _cells(found: tipping.Grid, analysis: Analysis) -> Iterator[dict]:
             }
 
 
+def _tips(found: tipping.Grid, alpha: float) -> dict[str, float]:
+    errors = tipping.monte_carlo(found, alpha)
+    return tipping.tipping_factors(found, alpha) | {f"{way}_error": error for way, error in errors.items()}
+
+
+def _line(found: tipping.Grid, alpha: float) -> Iterator[dict]:
+    for lu, control in zip(found.factors, tipping.line(found, alpha), strict=True):
+        yield {"factor_lu": lu, "factor_control": control}
+
+
 def _readings(columns: tipping.Columns) -> Iterator[dict]:
     for name, arm in ARMS.items():
         for number, factor in enumerate(columns.factors):
             yield {"arm": name, "factor": factor} | tipping.reading(columns, arm, number)._asdict()
 
 
-def _all_randomized(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> dict[str, float]:
+def _all_randomized(
+    trial: Trial, analysis: Analysis, adsl: pd.DataFrame, adtte: pd.DataFrame
+) -> dict[str, float]:
     """Imaging-based PFS in all randomized patients, by lifelines; medians in months."""
-    analysis = ANALYSES["pfs-all"]
     key = (analysis.paramcd, analysis.population)
     analyses = Analyses(trial, adsl, adtte)
     fit = analyses.hazard_ratio(*key)
@@ -218,6 +226,8 @@ class Stored:
                     `*_error`, the Monte Carlo error of its logarithm
     lines           analysis and factor of arm 1: factor of arm 0 at which significance is lost (0: never)
     reasons         analysis, arm and reason (also `event` and `cutoff`): `patients`
+    confirmed       analysis: `results` (scenarios and cells of the map), how many of them were `confirmed` by
+                    lifelines, and in how many `fits`
     all_randomized  imaging-based PFS in all randomized patients, by lifelines
     rules           `rule`, the rule for late deaths under which the member was made
 
@@ -235,6 +245,7 @@ class Stored:
     tips: pd.DataFrame
     lines: pd.DataFrame
     reasons: pd.DataFrame
+    confirmed: pd.DataFrame
     all_randomized: pd.DataFrame
     rules: pd.DataFrame
     maps: pd.DataFrame
@@ -244,7 +255,7 @@ class Stored:
     manifest: Mapping[str, Any]
 
 
-_BY_MEMBER = ("scenarios", "tips", "lines", "reasons", "all_randomized")
+_BY_MEMBER = ("scenarios", "tips", "lines", "reasons", "confirmed", "all_randomized")
 _RANGES = {
     "maps": (["analysis", "factor_lu", "factor_control"], ["ratio", "low", "high", "p_value"]),
     "readings": (["analysis", "arm", "factor"], ["dropouts", "events", "months"]),
@@ -296,31 +307,39 @@ def make(
     trial = reader.read(paths.RECONSTRUCTION / ensemble.trial.lower())
     waiting = kept / _key(ensemble, shown, coverage_trials)
     tasks = {
-        f"member-{number:04d}": functools.partial(
-            _packed_member, trial, number, *ensemble.member(number), number == shown
+        _part(number, analysis): functools.partial(
+            _packed_member,
+            trial,
+            analysis,
+            number,
+            *ensemble.member(number),
+            share=1.0 if number == shown else CONFIRMED,
         )
         for number in chosen
+        for analysis in ANALYSES.values()
     } | {
         f"coverage-{design.name}": functools.partial(_packed_coverage, design, coverage_trials)
         for design in coverage.DESIGNS
     }
     _run_missing(tasks, waiting, processes)
     made = {name: _unpack((waiting / f"{name}.zip").read_bytes()) for name in tasks}
-    parts = [made[f"member-{number:04d}"] for number in chosen]
+    parts = [(number, made[_part(number, a)]) for number in chosen for a in ANALYSES.values()]
     simulated = pd.concat([part["coverage"] for part in made.values() if "coverage" in part])
     folder = stored if members is None else waiting / f"first-{members}"
-    checks = sum(int(part["checks"]["fits"].sum()) for part in parts)
     store.write(
         folder,
         _contents(parts, list(chosen), rule_of_members(ensemble.chains), shown, simulated),
-        _manifest(ensemble, len(chosen), shown, checks),
+        _manifest(ensemble, len(chosen), shown),
     )
     return folder
 
 
-def _packed_member(*arguments) -> bytes:
-    *member, everything_checked = arguments
-    return _pack(of_member(*member, everything_checked=everything_checked))
+def _part(member: int, analysis: Analysis) -> str:
+    return f"member-{member:04d}-{analysis.name}"
+
+
+def _packed_member(*of: Any, share: float) -> bytes:
+    return _pack(of_member(*of, share=share))
 
 
 def _packed_coverage(design: coverage.Design, trials: int) -> bytes:
@@ -336,14 +355,14 @@ def _run_missing(tasks: Mapping[str, workers.Task], folder: Path, processes: int
 
 
 def _contents(
-    parts: list[dict[str, pd.DataFrame]],
+    parts: list[tuple[int, dict[str, pd.DataFrame]]],
     members: list[int],
     rules: pd.Series,
     shown: int,
     simulated: pd.DataFrame,
 ) -> dict[str, bytes]:
     stacked = {
-        name: pd.concat([part[name].assign(member=n) for n, part in zip(members, parts, strict=True)])
+        name: pd.concat([part[name].assign(member=number) for number, part in parts if name in part])
         for name in (*_BY_MEMBER, *_RANGES)
     }
     tables = {name: _first_member(stacked[name]) for name in _BY_MEMBER}
@@ -356,7 +375,7 @@ def _contents(
     by_rule = stacked["maps"].assign(rule=stacked["maps"]["member"].map(rules))
     tables["shares"] = by_rule.groupby([*cells, "rule"], sort=False)["significant"].mean().reset_index()
     tables["rules"] = rules.loc[members].rename("rule").rename_axis("member").reset_index()
-    contents = {f"{name}.parquet": parquet.to_bytes(_short(table)) for name, table in tables.items()}
+    contents = {f"{name}.parquet": parquet.to_bytes(shortened(table)) for name, table in tables.items()}
     return contents | {
         "coverage.csv": simulated.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode(),
         "README.md": _readme(len(members)).encode(),
@@ -384,13 +403,16 @@ def _ranges(table: pd.DataFrame, keys: list[str], values: list[str]) -> pd.DataF
     return pd.DataFrame(lines)
 
 
-def _short(table: pd.DataFrame) -> pd.DataFrame:
-    """Seven digits are more than enough for what is shown; factors keep all of theirs."""
+def shortened(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as it is stored.
+
+    Seven digits are more than enough for what is shown; factors keep all of theirs.
+    """
     floats = [c for c in table.select_dtypes("float64") if c not in ("factor", "factor_lu", "factor_control")]
     return table.astype(dict.fromkeys(floats, np.float32))
 
 
-def _manifest(ensemble: store.Ensemble, members: int, shown: int, checks: int) -> dict[str, Any]:
+def _manifest(ensemble: store.Ensemble, members: int, shown: int) -> dict[str, Any]:
     return {
         "content": "SYNTHETIC: sensitivity analyses of reconstructed patients. No patient's data.",
         "trial": ensemble.trial,
@@ -400,7 +422,6 @@ def _manifest(ensemble: store.Ensemble, members: int, shown: int, checks: int) -
         "displayed": shown,
         "imputations": IMPUTATIONS,
         "factors": [float(f) for f in tipping.FACTORS],
-        "fits_confirmed_by_lifelines": checks,
         "seeds": PURPOSE,
         "versions": {name: version(name) for name in LIBRARIES},
     }
@@ -449,6 +470,7 @@ report's own sensitivity analyses stand in its supplement and are not these.
 | `rules.parquet`, `shares.parquet` | rule for late deaths of each member; significance by rule |
 | `readings.parquet` | what a factor means in patients and months |
 | `reasons.parquet` | patients by reason of censoring |
+| `confirmed.parquet` | how many results were made again by lifelines, in how many fits |
 | `all_randomized.parquet` | imaging-based progression-free survival in all randomized patients |
 | `coverage.csv` | simulated trials of known truth: how often the limits hold it |
 
@@ -462,7 +484,8 @@ def command(**options: Any) -> None:
     folder = make(**options)
     found = read(folder)
     print(f"{found.manifest['members']} members, {found.manifest['imputations']} imputations each")
-    print(f"{found.manifest['fits_confirmed_by_lifelines']} fits confirmed by lifelines")
+    total = found.confirmed[["results", "confirmed", "fits"]].sum()
+    print(f"{total.confirmed:,} of {total.results:,} results confirmed by lifelines, in {total.fits:,} fits")
     for row in found.coverage.itertuples():
         print(f"  {row.design}, {row.assumed}: {row.coverage:.1%} of {row.trials} simulated trials covered")
     print(f"stored in {files.shown(folder)}")
