@@ -115,9 +115,7 @@ def sentences(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     """
     table, path = read_table("sentences.csv", folder), folder / "sentences.csv"
     _refuse(table, table["says"].str.strip() == "", path, "says", "is empty: say what the sentence is about")
-    _refuse(
-        table, table["place"] == "", path, "place", "is empty: name the section that answers the sentence"
-    )
+    _refuse(table, table["place"] == "", path, "place", "is empty: name the section that answers it")
     _refuse(table, ~_consecutive(table["sentence"]), path, "sentence", IN_PARAGRAPH)
     location = table["sentence"].str.split(".").str[0]
     results = named_results(folder)
