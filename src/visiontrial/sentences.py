@@ -86,15 +86,17 @@ def table() -> tables.Printable:
     """`accounts` as a table, grouped by the paper's headings, with a link to each place."""
     frame = accounts()
     frame["place"] = ["  \n".join(map(link, places)) for places in frame["place"]]
-    frame["numbers"] = frame["numbers"].astype(str)
-    frame = frame.replace({"numbers": "0", "standing": "", "named": ""}, "–")
+    frame["numbers"] = [
+        f"{row.numbers}\n{row.standing}" if row.numbers else "–" for row in frame.itertuples()
+    ]
+    frame["named"] = frame["named"].replace("", "–")
     made = (
-        GT(frame, rowname_col="says", groupname_col="heading")
+        GT(frame.drop(columns="standing"), rowname_col="says", groupname_col="heading")
         .tab_stubhead("The sentence is about")
-        .cols_label(place="Answered in", numbers="Numbers", standing="In the ledger", named="Named only")
-        .cols_align("left", ["place", "standing", "named"])
+        .cols_label(place="Answered in", numbers="Numbers\nin the ledger", named="Named only")
+        .cols_align("left", ["place", "numbers", "named"])
         .fmt_markdown("place")
-        .tab_source_note("Numbers: how many it prints. Named only: results that it names without a number.")
+        .tab_source_note("Named only: results that the sentence names without a number.")
         .tab_source_note("Fitted: in reconstructed patients, who were built to agree.")
     )
     return tables.printable(made, "sentences", "Every sentence of the paper's results, and its place here")
