@@ -15,7 +15,7 @@ from docutils import nodes
 from docutils.utils import new_document
 
 from visiontrial import paths, render
-from visiontrial.site import charts, downloads, executed, mathml, numbers, page
+from visiontrial.site import charts, downloads, executed, mathml, numbers, page, tables
 
 NOTEBOOK = "notebooks/01-small"
 
@@ -151,6 +151,12 @@ def test_ledger_table_shows_what_leaving_out_predicts_where_it_is_known():
     markup = numbers.ledger_html(LEDGER.assign(left_out_low="0.55", left_out_high="0.70"), "", set())
     assert "left out: from" in markup
     assert "covered" not in markup
+
+
+def test_on_a_page_a_link_to_a_chapters_notebook_leads_to_its_page():
+    link, foreign = '<a href="01-small.ipynb#one">', '<a href="made.ipynb"><a href="../x/01-small.ipynb">'
+    body = tables.to_pages(f'{link}<a href="01-small.ipynb">{foreign}', {NOTEBOOK})
+    assert body == f'<a href="01-small.html#one"><a href="01-small.html">{foreign}'
 
 
 # --- a small book -------------------------------------------------------------------------

@@ -133,6 +133,13 @@ def test_characters_of_html_are_shown_as_they_are():
     assert made.text.splitlines()[-1].split() == ["<0.001", "&", "more", "<b>"]
 
 
+def test_a_link_in_a_cell_is_kept_and_read_by_its_words():
+    linked = GT(pd.DataFrame({"label": ["one"], "where": ["[there](a.html#b)"]}), rowname_col="label")
+    made = tables.printable(linked.fmt_markdown("where"), "linked", "Words")
+    assert '<a href="a.html#b">there</a>' in made.html
+    assert made.text.splitlines()[-1].split() == ["one", "there"]
+
+
 @pytest.mark.parametrize("name", ["Table 1", "", "two--hyphens", "umlaut-ä"])
 def test_a_name_that_is_no_slug_is_refused(name):
     with pytest.raises(tables.TableError, match="lower-case words joined by hyphens"):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +42,12 @@ EXACT_STATISTICS = frozenset(
 
 AS_DATE = "is no date: write it as 'March 5, 2019' or 'June 2018'"
 AS_NUMBER = "is no number: write digits (0.40), a sign and digits (<0.001), a word (four) or a ratio (2:1)"
+IN_PARAGRAPH = (
+    "is out of order: number the sentences of a paragraph, and the paragraphs below a heading, "
+    "1, 2, 3, as results.patients.2.1"
+)
+NO_SUCH_CLAIM = "is no claim printed there: name a claim_id of that location, or a stem of some with .*"
+NO_SUCH_RESULT = "is no result_id of named_results.csv: correct it or add the result"
 NO_DENOMINATOR = (
     "is a percent without denominator: name the claim_id of the count it is a percent of, "
     "or write 'no denominator' and why into its note"
@@ -55,6 +62,7 @@ COLUMNS = {
     "identities.csv": ("kind", "left", "right", "over", "note"),
     "pairings.csv": ("rule", "first", "second", "third", "meaning", "innocent"),
     "named_results.csv": ("result_id", "location", "name", "what_it_is", "analysis", "status", "needs"),
+    "sentences.csv": ("sentence", "says", "claims", "named_results", "place"),
     "ownership.csv": ("prefix", "chapter"),
     "explanations.csv": ("claim_id", "explanation"),
     "reasons.csv": ("prefix", "reason"),
@@ -95,6 +103,31 @@ def flow(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
 def named_results(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     """What the paper names without printing a number, with its status in this book."""
     return read_table("named_results.csv", folder)
+
+
+@cache
+def sentences(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
+    """One row per sentence of a part of the paper: what it is about, what it prints and names, where that is.
+
+    Columns as in `COLUMNS`; `claims`, `named_results` and `place` are tuples, in the order of the
+    file, with each stem (`pfs.*`) written out as the claims that it stands for. Of a location that has
+    sentences, every claim stands in exactly one, and every named result in at least one.
+    """
+    table, path = read_table("sentences.csv", folder), folder / "sentences.csv"
+    _refuse(table, table["says"].str.strip() == "", path, "says", "is empty: say what the sentence is about")
+    _refuse(table, table["place"] == "", path, "place", "is empty: name the section that answers it")
+    _refuse(table, ~_consecutive(table["sentence"]), path, "sentence", IN_PARAGRAPH)
+    location = table["sentence"].str.split(".").str[0]
+    results = named_results(folder)
+    read = {
+        "claims": [_claims_of(*row, folder) for row in zip(table["claims"], location, strict=True)],
+        "named_results": [_known(entry, set(results["result_id"])) for entry in table["named_results"]],
+    }
+    for column, advice in (("claims", NO_SUCH_CLAIM), ("named_results", NO_SUCH_RESULT)):
+        _refuse(table, pd.Series([found is None for found in read[column]]), path, column, advice)
+    table = table.assign(**read, place=table["place"].str.split().map(tuple))
+    _insist_on_all(table, claims(folder), results, set(location), path)
+    return table
 
 
 def identities_table(folder: Path = paths.PUBLISHED) -> pd.DataFrame:
@@ -256,6 +289,57 @@ def _refuse(table: pd.DataFrame, wrong: pd.Series, path: Path, column: str, advi
             for row in table.index[wrong]
         ]
         raise PublishedDataError("\n".join(lines))
+
+
+def _consecutive(names: pd.Series) -> pd.Series:
+    """Which sentences follow the one before: the next of its paragraph, or the first of what comes next."""
+    follows, before, seen = [], ("", 0, 0), set()
+    for name in names:
+        found = re.fullmatch(r"([a-z]+\.[a-z0-9-]+)\.([1-9]\d*)\.([1-9]\d*)", name)
+        here = (found[1], int(found[2]), int(found[3])) if found else before
+        heading, paragraph, sentence = before
+        due = {(heading, paragraph, sentence + 1), (heading, paragraph + 1, 1)} if heading else set()
+        follows.append(bool(found) and (here in due or (here[0] not in seen and here[1:] == (1, 1))))
+        before = here
+        seen.add(here[0])
+    return pd.Series(follows, index=names.index, dtype=bool)
+
+
+def _claims_of(entry: str, location: str, folder: Path) -> tuple[str, ...] | None:
+    """The claims of a location that an entry names, stems written out; `None` when a word names none."""
+    table = claims(folder)
+    printed_there = table.loc[table["location"] == location, "claim_id"]
+    found: list[str] = []
+    for word in entry.split():
+        stem = word.removesuffix("*") if word.endswith(".*") else None
+        named = printed_there[printed_there.str.startswith(stem) if stem else printed_there == word]
+        if named.empty:
+            return None
+        found.extend(named)
+    return tuple(found)
+
+
+def _known(entry: str, known: set[str]) -> tuple[str, ...] | None:
+    return tuple(entry.split()) if known.issuperset(entry.split()) else None
+
+
+def _insist_on_all(table: pd.DataFrame, known: pd.DataFrame, results: pd.DataFrame, locations, path) -> None:
+    """Refuse a claim that stands in no sentence or in two, and a named result that stands in none."""
+    stands = table["claims"].explode().dropna().value_counts()
+    named = set(table["named_results"].explode())
+    due = known.loc[known["location"].isin(locations), "claim_id"]
+    problems = [
+        f"claim {claim_id} stands in {stands.get(claim_id, 0)} sentences: name it in the one that prints it"
+        for claim_id in due
+        if stands.get(claim_id, 0) != 1
+    ]
+    problems += [
+        f"named result {row.result_id} stands in no sentence: name it there, or correct its location"
+        for row in results[results["location"].isin(locations)].itertuples()
+        if row.result_id not in named
+    ]
+    if problems:
+        raise PublishedDataError("\n".join(f"{path}: {problem}" for problem in problems))
 
 
 @cache

@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from great_tables import GT
 
 # Only these carry meaning; what else great_tables writes is its own style and its own ids.
-_KEPT = {"scope", "colspan", "rowspan"}
+_KEPT = {"scope", "colspan", "rowspan", "href"}
 _CLASSES = {
     "gt_table", "gt_row", "gt_stub", "gt_left", "gt_center", "gt_right", "gt_col_heading",
     "gt_column_spanner", "gt_group_heading", "gt_sourcenote",

@@ -5,7 +5,7 @@ Each module has a `setup(app)` of its own:
 executed    a chapter's page is made from its executed notebook, or not at all
 numbers     the role `claim`, the directives `scoreboard` and `ledger-table`
 charts      the directive `chart`; the script that makes charts interactive
-tables      numbered tables out of notebooks
+tables      numbered tables out of notebooks, and their links
 mathml      formulas without a script
 local       no page asks anything of another server
 assets      style sheets, scripts and icons of `book/assets/`

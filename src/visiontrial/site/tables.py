@@ -1,15 +1,23 @@
-"""Numbered tables out of notebooks.
+"""Tables out of notebooks: numbered, and with links that lead to pages.
 
 A cell whose metadata `mystnb: figure: name:` begins with `tab-` shows a table: it is
 numbered with the tables, and its caption stands above it.
+
+A table links to a chapter by its notebook, which is what stands beside it in Jupyter; on a page
+the link leads to the chapter's page.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Collection
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from sphinx.writers.html5 import HTML5Translator
+
+from visiontrial.site import executed
 
 PREFIX = "tab-"
 
@@ -26,6 +34,22 @@ def setup(app: Sphinx) -> None:
         html=(HTML5Translator.visit_figure, HTML5Translator.depart_figure),
     )
     app.add_transform(_NumberAsTable)
+    app.connect("html-page-context", _link_pages)
+
+
+def to_pages(body: str, documents: Collection[str]) -> str:
+    """The body of a chapter's page, with each link to another chapter's notebook leading to its page."""
+
+    def page(link: re.Match) -> str:
+        known = f"{executed.FOLDER}{link[1]}" in documents
+        return f'href="{link[1]}.html{link[2]}"' if known else link[0]
+
+    return re.sub(r'href="([\w-]+)\.ipynb(#[\w-]+|)"', page, body)
+
+
+def _link_pages(app: Sphinx, pagename, templatename, context, doctree) -> None:
+    if executed.is_chapter(pagename):
+        context["body"] = to_pages(context["body"], app.env.found_docs)
 
 
 class _NumberAsTable(SphinxTransform):
