@@ -22,6 +22,7 @@ from scipy import stats
 
 from visiontrial import survival
 from visiontrial.cohort import calibration, ensemble, from_prior, packet, simulate, store, verify
+from visiontrial.cohort.rebuilding import RebuildingError
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 
@@ -418,7 +419,7 @@ def test_trials_from_the_prior_are_a_part_of_their_own():
 
 
 def test_an_unknown_half_is_refused():
-    with pytest.raises(calibration.CalibrationError, match="no half 'best': choose from tune, report, prior"):
+    with pytest.raises(RebuildingError, match="no half 'best': choose from tune, report, prior"):
         calibration.cases("best")
 
 
@@ -518,7 +519,7 @@ def test_another_plan_is_not_stored_in_place_of_the_planned_one(made, reference)
 
 def test_a_member_that_the_verifier_rejects_stops_everything(made):
     shutil.rmtree(made / "stored")
-    with pytest.raises(calibration.CalibrationError, match=r"weibull-001, chain \d: .* os.hr is 0.70"):
+    with pytest.raises(RebuildingError, match=r"weibull-001, chain \d: .* os.hr is 0.70"):
         make(made, engine=pretend_engine.engine_of(REDRAW, pretend_engine.reject))
     assert not (made / "stored").exists()
 
@@ -545,9 +546,12 @@ def test_an_altered_file_is_not_read(made):
         calibration.read(made / "stored")
 
 
-@pytest.mark.parametrize("wrong", [{"members": 1}, {"trials": 0}])
-def test_too_small_a_run_is_refused(wrong, tmp_path):
-    with pytest.raises(calibration.CalibrationError, match="at least 1 trial and 2 members"):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"members": 1}, "^1 members: give at least 2"), ({"trials": 0}, "^0 trials: give")],
+)
+def test_too_small_a_run_is_refused(wrong, said, tmp_path):
+    with pytest.raises(RebuildingError, match=said):
         make(tmp_path, **wrong)
 
 

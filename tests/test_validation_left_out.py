@@ -9,7 +9,8 @@ import pretend_engine
 import pytest
 
 from visiontrial import fitted, paths, published
-from visiontrial.cohort import calibration, ensemble, reader, store
+from visiontrial.cohort import ensemble, reader, store
+from visiontrial.cohort.rebuilding import RebuildingError
 from visiontrial.validation import left_out
 
 
@@ -115,12 +116,12 @@ def test_a_trial_run_writes_nothing_for_the_ledger(tmp_path, engine):
 
 
 def test_a_block_without_members_stops_everything(tmp_path):
-    with pytest.raises(calibration.CalibrationError, match="without sse none of 2 chains was accepted"):
+    with pytest.raises(RebuildingError, match="without sse none of 2 chains was accepted"):
         make(tmp_path, pretend_engine.engine_of(pretend_engine.fail))
 
 
 def test_fewer_than_two_members_are_refused(tmp_path, engine):
-    with pytest.raises(calibration.CalibrationError, match=r"^0 members: give at least 2"):
+    with pytest.raises(RebuildingError, match=r"^0 members: give at least 2"):
         make(tmp_path, engine, members=0)
 
 

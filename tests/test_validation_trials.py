@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from visiontrial import survival
 from visiontrial.cohort import calibration, store, verify
+from visiontrial.cohort.rebuilding import RebuildingError
 from visiontrial.validation import comparisons, datasets, evidence, trials
 
 
@@ -547,7 +548,7 @@ def test_a_trial_run_is_not_stored_in_place_of_the_planned_one(made, reference):
 
 @pytest.mark.parametrize("members", [-1, 0, 1])
 def test_fewer_than_two_members_are_refused(made, reference, members):
-    with pytest.raises(calibration.CalibrationError, match=f"^{members} members: give at least 2"):
+    with pytest.raises(RebuildingError, match=f"^{members} members: give at least 2"):
         make(made, members=members)
     assert contents(made / "stored") == contents(reference / "stored")
     assert not REDRAW.seeds
@@ -555,7 +556,7 @@ def test_fewer_than_two_members_are_refused(made, reference, members):
 
 def test_a_member_that_the_verifier_rejects_stops_everything(made):
     shutil.rmtree(made / "stored")
-    with pytest.raises(calibration.CalibrationError, match=r"invented-as-vision, chain \d: .* os.hr is 0.70"):
+    with pytest.raises(RebuildingError, match=r"invented-as-vision, chain \d: .* os.hr is 0.70"):
         make(made, engine=pretend_engine.engine_of(REDRAW, pretend_engine.reject))
     assert not (made / "stored").exists()
 

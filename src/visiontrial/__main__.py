@@ -205,10 +205,10 @@ COMMANDS = {
 def _mendable() -> tuple[type[Exception], ...]:
     """The errors whose messages are ready to print; imported only once something failed."""
     from visiontrial.build import BuildError
-    from visiontrial.cohort.calibration import CalibrationError
     from visiontrial.cohort.characteristics import CharacteristicsError
     from visiontrial.cohort.displayed import DisplayedError
     from visiontrial.cohort.ensemble import EnsembleError
+    from visiontrial.cohort.rebuilding import RebuildingError
     from visiontrial.cohort.references import SpecificationError
     from visiontrial.cohort.store import StoreError
     from visiontrial.execute import ExecutionError
@@ -222,9 +222,9 @@ def _mendable() -> tuple[type[Exception], ...]:
     from visiontrial.workers import WorkersError
 
     return (
-        BuildError, CalibrationError, CharacteristicsError, DataMissing, DisplayedError, EnsembleError,
-        ExecutionError, FittedError, FitsDiffer, LedgerError, PairError, PublishedDataError, SensitivityError,
-        SpecificationError, StoreError, WorkersError,
+        BuildError, CharacteristicsError, DataMissing, DisplayedError, EnsembleError, ExecutionError,
+        FittedError, FitsDiffer, LedgerError, PairError, PublishedDataError, RebuildingError,
+        SensitivityError, SpecificationError, StoreError, WorkersError,
     )  # fmt: skip
 
 
