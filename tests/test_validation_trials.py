@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visiontrial import survival
+from visiontrial import survival, validation
 from visiontrial.cohort import calibration, store, verify
 from visiontrial.cohort.rebuilding import RebuildingError
-from visiontrial.validation import comparisons, datasets, evidence, trials
+from visiontrial.validation import comparisons, datasets, evidence, left_out, referee, trials
 
 
 def is_installed(comparison: comparisons.Comparison) -> bool:
@@ -591,3 +591,17 @@ def test_everything_planned_is_stored():
     pd.testing.assert_frame_equal(
         trials.summarize(found.comparisons), found.summary, check_exact=False, rtol=1e-6
     )
+
+
+def test_each_part_is_made_by_the_room_of_its_name(monkeypatch):
+    made = []
+    for room in (trials, left_out, referee):
+        monkeypatch.setattr(room, "command", lambda room=room, **options: made.append((room, options)))
+    validation.command(members=2)
+    validation.command(["left-out"])
+    assert made == [
+        (trials, {"members": 2}),
+        (left_out, {"members": 2}),
+        (referee, {"members": 2}),
+        (left_out, {}),
+    ]

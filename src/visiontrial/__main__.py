@@ -67,8 +67,9 @@ def _add_sensitivity_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_validation_options(command: argparse.ArgumentParser) -> None:
-    parts = ("trials", "left-out", "referee")
-    command.add_argument("--only", action="append", default=[], choices=parts, help="this part; repeatable")
+    from visiontrial.validation import PARTS
+
+    command.add_argument("--only", action="append", default=[], choices=PARTS, help="this part; repeatable")
     command.add_argument("--members", type=int, metavar="N", help="a trial run: so many chains; in _build")
     _add_workers(command)
 
