@@ -79,6 +79,11 @@ def test_a_comparison_shows_what_it_asserted():
     shown = page.compare({"table1.bone.all.lu.percent": 100 * 504 / 551}, caption="Bone")
     assert shown.frame.loc[0, ["published", "ours", "verdict"]].tolist() == ["91.5", "91.5", "match"]
     assert "<caption>Bone</caption>" in shown._repr_html_()
+    row = (
+        "<th scope='row'>Site of disease: bone, all randomized, 177Lu-PSMA-617, percent"
+        "<br><small>table1.bone.all.lu.percent</small></th>"
+    )
+    assert row in shown._repr_html_()
 
 
 def test_other_parameters_confirm_nothing_and_write_nothing(tmp_path, monkeypatch):

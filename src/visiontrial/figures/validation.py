@@ -740,12 +740,10 @@ def hazards_table(hazards: pd.DataFrame) -> tables.Printable:
 def left_out_table(table: pd.DataFrame) -> tables.Printable:
     """Every left-out claim, repeats and P values too; from `left_out.read_ranges`."""
     names = {block.name: block.label for block in left_out.BLOCKS}
-    claims = published.claims().set_index("claim_id")
     frame = pd.DataFrame(
         {
             "group": table["block"].map(names),
-            "label": table["claim_id"],
-            "item": [claims.loc[claim, "item"] for claim in table["claim_id"]],
+            "label": [f"{published.in_words(claim)}\n{claim}" for claim in table["claim_id"]],
             "printed": table["printed"],
             "range": [f"{r.left_out_low} to {r.left_out_high}" for r in table.itertuples()],
             "covered": table["covered"],
@@ -755,12 +753,10 @@ def left_out_table(table: pd.DataFrame) -> tables.Printable:
         "trust-left-out", "VISION's numbers, each block predicted by the others", frame,
         stub="Claim",
         headings={
-            "item": "What it is",
             "printed": "Published",
             "range": "Predicted by the others",
             "covered": "Held",
         },
-        left=["item"],
         notes=[f"{SYNTHETIC} {NOT_CONFIDENCE}"],
     )  # fmt: skip
 
