@@ -417,22 +417,23 @@ def later_table(table: pd.DataFrame) -> tables.Printable:
 
 def inventory_table() -> tables.Printable:
     """What each data set really is; from `datasets.INVENTORY`."""
-    frame = pd.DataFrame(
-        {
-            "label": [f"{known.name} ({known.package})" for known in datasets.INVENTORY],
-            "patients": [known.patients for known in datasets.INVENTORY],
-            "randomized": ["yes" if known.randomized else "no" for known in datasets.INVENTORY],
-            "used": [known.used for known in datasets.INVENTORY],
-            "what": [known.what for known in datasets.INVENTORY],
-        }
-    )
+    rows = []
+    for known in datasets.INVENTORY:
+        used, _, reason = known.used.partition(": ")
+        rows.append(
+            {
+                "group": "Used" if used == "yes" else "Not used",
+                # Below the name, not beside it: a phone has no room for a column of prose.
+                "label": f"{known.name} ({known.package})\n{known.what}"
+                + (f". Why not: {reason}" if reason else ""),
+                "patients": known.patients,
+                "randomized": "yes" if known.randomized else "no",
+            }
+        )
     return tables.from_rows(
-        "trust-inventory", "Real trials inside packages, and what they are", frame,
+        "trust-inventory", "Real trials inside packages, and what they are", rows,
         stub="Data set",
-        headings={
-            "patients": "Patients", "randomized": "Randomized", "used": "Used", "what": "What it is",
-        },
-        left=["randomized", "used", "what"],
+        headings={"patients": "Patients", "randomized": "Randomized"},
     )  # fmt: skip
 
 
