@@ -9,6 +9,7 @@ import functools
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -47,6 +48,34 @@ class Reconstruction:
 
 class Rejected(ValueError):
     """The pretended verifier's objection."""
+
+
+def drawn(adsl: pd.DataFrame, adtte: pd.DataFrame) -> Reconstruction:
+    """These rows, accepted."""
+    return Reconstruction(True, adsl, adtte, pd.DataFrame({"sweep": [0]}), {"missed": ""})
+
+
+def fail(trial: Trial, seed: int, settings: Any) -> Reconstruction:
+    """Never accepted."""
+    return Reconstruction(False, None, None, pd.DataFrame({"sweep": [0]}), {"missed": "os.hr"})
+
+
+@dataclass(frozen=True)
+class DrawAnother:
+    """Another draw in the place of a reconstruction, whatever the trial; one seed in four fails.
+
+    `draw(seed)` gives what has `adsl` and `adtte`; `seeds` are those of the chains that were run.
+    """
+
+    draw: Callable[[int], Any]
+    seeds: list[int] = field(default_factory=list)
+
+    def __call__(self, trial: Trial, seed: int, settings: Any) -> Reconstruction:
+        self.seeds.append(seed)
+        if seed % 4 == 0:
+            return fail(trial, seed, settings)
+        truth = self.draw(seed)
+        return drawn(truth.adsl, truth.adtte)
 
 
 def trial() -> Trial:
@@ -134,6 +163,10 @@ def verify(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> None:
         raise Rejected(f"{len(adsl)} patients, {len(adtte)} times")
 
 
+def accept(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> None:
+    """Agree with every cohort."""
+
+
 def reject(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> None:
     """Object to every cohort."""
     raise Rejected("os.hr is 0.70, printed 0.62")
@@ -149,3 +182,8 @@ def engine(verifier=verify, **settings: Any) -> Engine:
     """The pretended engine, with these settings for every plan."""
     describer = functools.partial(describe, verifier)
     return Engine(reconstruct, functools.partial(Settings, **settings), verifier, Rejected, describer)
+
+
+def engine_of(reconstruct, verifier=accept) -> Engine:
+    """An engine without settings that reconstructs and judges like this."""
+    return Engine(reconstruct, dict, verifier, Rejected, verifier)

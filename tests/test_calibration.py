@@ -10,10 +10,11 @@ import math
 import platform
 import shutil
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pretend_engine
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from scipy import stats
 
 from visiontrial import survival
 from visiontrial.cohort import calibration, ensemble, from_prior, packet, simulate, store, verify
+from visiontrial.cohort.rebuilding import RebuildingError
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 
@@ -417,51 +419,15 @@ def test_trials_from_the_prior_are_a_part_of_their_own():
 
 
 def test_an_unknown_half_is_refused():
-    with pytest.raises(calibration.CalibrationError, match="no half 'best': choose from tune, report, prior"):
+    with pytest.raises(RebuildingError, match="no half 'best': choose from tune, report, prior"):
         calibration.cases("best")
 
 
 # --- run and store ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """An outcome of `draw_another`."""
-
-    accepted: bool
-    adsl: pd.DataFrame | None
-    adtte: pd.DataFrame | None
-    trace: pd.DataFrame
-    facts: dict = field(default_factory=dict)
-
-
-RUN = []
-
-
-def draw_another(trial, seed, settings) -> Drawn:
-    """A fresh trial instead of a reconstruction; one seed in four fails."""
-    RUN.append(seed)
-    trace = pd.DataFrame({"sweep": [0]})
-    if seed % 4 == 0:
-        return Drawn(False, None, None, trace, {"missed": "os.median.treated"})
-    truth = simulate.draw("weibull", np.random.default_rng(seed))
-    return Drawn(True, truth.adsl, truth.adtte, trace, {"missed": ""})
-
-
-class Rejected(ValueError):
-    """The objection of `reject`."""
-
-
-def accept(trial, adsl, adtte) -> None:
-    """No objection."""
-
-
-def reject(trial, adsl, adtte) -> None:
-    raise Rejected("os.hr is 0.70, printed 0.62.")
-
-
-def engine(verifier=accept) -> ensemble.Engine:
-    return ensemble.Engine(draw_another, dict, verifier, Rejected, describe=verifier)
+REDRAW = pretend_engine.DrawAnother(lambda seed: simulate.draw("weibull", np.random.default_rng(seed)))
+ENGINE = pretend_engine.engine_of(REDRAW)
 
 
 @pytest.fixture(scope="module")
@@ -481,9 +447,9 @@ def small():
 def reference(small, tmp_path_factory):
     """Where both halves were made at once."""
     folder = tmp_path_factory.mktemp("reference")
-    RUN.clear()
+    REDRAW.seeds.clear()
     make(folder)
-    assert len(RUN) == 6
+    assert len(REDRAW.seeds) == 6
     return folder
 
 
@@ -492,12 +458,12 @@ def made(reference, tmp_path):
     """A copy of the reference, to be changed."""
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
-    RUN.clear()
+    REDRAW.seeds.clear()
     return folder
 
 
 def make(folder, halves=("tune", "report"), **options):
-    options = {"members": 3, "processes": 1, "engine": engine(), **options}
+    options = {"members": 3, "processes": 1, "engine": ENGINE, **options}
     return calibration.make(halves, kept=folder / "kept", stored=folder / "stored", **options)
 
 
@@ -530,7 +496,7 @@ def test_what_is_stored(reference):
 
 def test_a_second_run_runs_nothing_and_stores_the_same_bytes(made, reference):
     assert contents(make(made)) == contents(reference / "stored")
-    assert not RUN
+    assert not REDRAW.seeds
 
 
 def test_half_by_half_gives_the_bytes_of_both_at_once(made, reference):
@@ -542,7 +508,7 @@ def test_half_by_half_gives_the_bytes_of_both_at_once(made, reference):
 def test_a_killed_run_goes_on_where_it_was(made, reference):
     sorted((made / "kept").rglob("chain-*.zip"))[2].unlink()
     assert contents(make(made)) == contents(reference / "stored")
-    assert len(RUN) == 1
+    assert len(REDRAW.seeds) == 1
 
 
 def test_another_plan_is_not_stored_in_place_of_the_planned_one(made, reference):
@@ -553,22 +519,16 @@ def test_another_plan_is_not_stored_in_place_of_the_planned_one(made, reference)
 
 def test_a_member_that_the_verifier_rejects_stops_everything(made):
     shutil.rmtree(made / "stored")
-    with pytest.raises(calibration.CalibrationError, match=r"weibull-001, chain \d: .* os.hr is 0.70"):
-        make(made, engine=engine(reject))
+    with pytest.raises(RebuildingError, match=r"weibull-001, chain \d: .* os.hr is 0.70"):
+        make(made, engine=pretend_engine.engine_of(REDRAW, pretend_engine.reject))
     assert not (made / "stored").exists()
-
-
-def fail(trial, seed, settings) -> Drawn:
-    """Never accepted."""
-    return Drawn(False, None, None, pd.DataFrame({"sweep": [0]}), {"missed": "pfs.hazard_ratio.all"})
 
 
 def test_a_trial_without_members_is_reported_as_such(made, capsys, monkeypatch):
     # The finished chains of the other half stay; those of this one are run anew and fail.
     for folder in (made / "kept").glob("weibull-*"):
         shutil.rmtree(folder)
-    nothing = replace(engine(), reconstruct=fail)
-    found = calibration.read(make(made, engine=nothing))
+    found = calibration.read(make(made, engine=pretend_engine.engine_of(pretend_engine.fail)))
     missing = found.comparisons[found.comparisons["half"] == "tune"]
     assert missing["covered"].isna().all()
     assert set(missing["failures"]) == {3}
@@ -586,9 +546,12 @@ def test_an_altered_file_is_not_read(made):
         calibration.read(made / "stored")
 
 
-@pytest.mark.parametrize("wrong", [{"members": 1}, {"trials": 0}])
-def test_too_small_a_run_is_refused(wrong, tmp_path):
-    with pytest.raises(calibration.CalibrationError, match="at least 1 trial and 2 members"):
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"members": 1}, "^1 members: give at least 2"), ({"trials": 0}, "^0 trials: give")],
+)
+def test_too_small_a_run_is_refused(wrong, said, tmp_path):
+    with pytest.raises(RebuildingError, match=said):
         make(tmp_path, **wrong)
 
 
@@ -596,8 +559,7 @@ def test_rows_survive_the_way_to_disk():
     # Members are compared as they are stored, the truth as it was drawn: nothing may differ by that alone.
     truth = simulate.draw("dropout", np.random.default_rng(11))
     trial = simulate.print_as_a_paper(truth)
-    drawn = Drawn(True, truth.adsl, truth.adtte, pd.DataFrame({"sweep": [0]}))
-    again = packet.unpack(packet.pack(drawn))
+    again = packet.unpack(packet.pack(pretend_engine.drawn(truth.adsl, truth.adtte)))
     pd.testing.assert_series_equal(
         calibration.quantities(trial, truth.adsl, truth.adtte),
         calibration.quantities(trial, again.adsl, again.adtte),

@@ -147,6 +147,13 @@ def test_differences_hold_the_displayed_cohort_and_its_sampling_error(vision):
     assert table.loc[12, "low"] < found.low - vision.range_of("OS.all_randomized.survival_12.control").low
 
 
+def test_differences_end_where_a_curve_is_cut(vision):
+    cut = vision.analysis("OS", "all_randomized", efficacy.Rules(months=12))
+    table = efficacy.differences(vision, cut, 24)
+    assert table["month"].tolist() == list(range(1, 12))
+    assert table.notna().all(axis=None)
+
+
 def test_gains_by_hand():
     """Arm old at 1/2 in month 1, new in month 2 (member 0) and never (member 1)."""
     old = [1.0, 0.7, 0.5, 0.4, 0.2, 0.2]

@@ -115,6 +115,26 @@ def test_a_lost_record_of_checksums_is_named(folder, monkeypatch):
         published.verify_checksums(folder)
 
 
+@pytest.mark.parametrize(
+    ("claim_id", "words"),
+    [
+        ("os.median.lu", "Overall survival, 177Lu-PSMA-617, median"),
+        ("abstract.os.ci-low", "Overall survival, lower limit, in the abstract"),
+        # Table 1 has every label for all patients and for the PFS set.
+        ("table1.bone.pfs.control.percent", "Site of disease: bone, PFS set, control, percent"),
+        ("methods.eligibility.taxane.low", "Previous taxane regimens"),
+    ],
+)
+def test_a_claim_in_words(claim_id, words):
+    assert published.in_words(claim_id) == words
+
+
+def test_every_claim_has_words_and_an_unknown_one_has_none():
+    assert all(published.in_words(claim_id) for claim_id in published.claims()["claim_id"])
+    with pytest.raises(KeyError, match=r"os\.hr"):
+        published.in_words("os.hrr")
+
+
 def test_an_unknown_claim_suggests_its_neighbours():
     with pytest.raises(KeyError, match=r"os\.hr"):
         published.printed("os.hrr")

@@ -49,6 +49,33 @@ def test_the_frame_scrolls_takes_the_keyboard_and_has_a_name(markup):
     assert markup.find("table")[0].tag == "caption"
 
 
+def test_the_usual_table_is_built_from_rows():
+    rows = [
+        {"group": "Site", "label": "Bone", "words": "often", "count": 4, "unused": "x"},
+        {"group": "Score", "label": "0 or 1", "words": "seldom", "count": 5, "unused": "y"},
+    ]
+    made = tables.from_rows(
+        "usual", "Two rows", rows,
+        stub="Where", headings={"count": "Patients", "words": "How"}, left=["words"], notes=["One.", "Two."],
+    )  # fmt: skip
+    assert made.text.splitlines() == [
+        "Two rows",
+        "Where   Patients     How",
+        "Site",
+        "Bone           4   often",
+        "Score",
+        "0 or 1         5  seldom",
+        "One.",
+        "Two.",
+    ]
+    cells = ElementTree.fromstring(made.html.replace("<br>", "<br/>")).findall(".//td")
+    assert [cell.get("class").split()[-1] for cell in cells[:2]] == ["gt_right", "gt_left"]
+    ungrouped = tables.from_rows(
+        "usual", "Two rows", pd.DataFrame(rows)[["label"]], stub="Where", headings={}
+    )
+    assert "gt_group_heading" not in ungrouped.html.split("</style>")[1]
+
+
 def test_every_heading_says_what_it_heads(markup):
     scopes = {"".join(cell.itertext()): cell.get("scope") for cell in markup.iter("th")}
     assert scopes == {

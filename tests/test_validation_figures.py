@@ -97,7 +97,7 @@ def test_tables_print_what_was_computed(real, predicted):
     for label in real.trials["label"]:
         assert label in text
     assert "synthetic" in text
-    assert "no: a duplicate" in figures.inventory_table().text
+    assert "Why not: a duplicate" in figures.inventory_table().text
     full = figures.left_out_table(predicted).text
     assert all(claim in full for claim in predicted["claim_id"])
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
 
 import pandas as pd
+import pretend_engine
 import pytest
 
 from visiontrial import fitted, paths, published
-from visiontrial.cohort import calibration, ensemble, reader, store
+from visiontrial.cohort import ensemble, reader, store
+from visiontrial.cohort.rebuilding import RebuildingError
 from visiontrial.validation import left_out
 
 
@@ -83,36 +84,11 @@ def test_the_ledger_gets_each_claim_once_from_its_own_block():
 # --- run and store --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """A member of the stored ensemble in the place of a reconstruction."""
-
-    accepted: bool
-    adsl: pd.DataFrame | None
-    adtte: pd.DataFrame | None
-    trace: pd.DataFrame
-    facts: dict = field(default_factory=dict)
-
-
-class Rejected(ValueError):
-    """The objection of a verifier."""
-
-
-def accept(trial, adsl, adtte) -> None:
-    """No objection."""
-
-
 @pytest.fixture(scope="module")
-def stored_member():
-    return store.read("registry").member(0)
-
-
-@pytest.fixture
-def engine(stored_member):
-    def reconstruct(trial, seed, settings):
-        return Drawn(True, *stored_member, pd.DataFrame({"sweep": [0]}))
-
-    return ensemble.Engine(reconstruct, dict, accept, Rejected, describe=accept)
+def engine():
+    """A member of the stored ensemble in the place of every reconstruction."""
+    member = pretend_engine.drawn(*store.read("registry").member(0))
+    return pretend_engine.engine_of(lambda *_: member)
 
 
 def make(folder, engine, **options):
@@ -139,16 +115,13 @@ def test_a_trial_run_writes_nothing_for_the_ledger(tmp_path, engine):
     assert not (tmp_path / "left_out.csv").exists()
 
 
-def test_a_block_without_members_stops_everything(tmp_path, engine):
-    def fail(trial, seed, settings):
-        return Drawn(False, None, None, pd.DataFrame({"sweep": [0]}), {"missed": "os.hr"})
-
-    with pytest.raises(calibration.CalibrationError, match="without sse none of 2 chains was accepted"):
-        make(tmp_path, replace(engine, reconstruct=fail))
+def test_a_block_without_members_stops_everything(tmp_path):
+    with pytest.raises(RebuildingError, match="without sse none of 2 chains was accepted"):
+        make(tmp_path, pretend_engine.engine_of(pretend_engine.fail))
 
 
 def test_fewer_than_two_members_are_refused(tmp_path, engine):
-    with pytest.raises(calibration.CalibrationError, match=r"^0 members: give at least 2"):
+    with pytest.raises(RebuildingError, match=r"^0 members: give at least 2"):
         make(tmp_path, engine, members=0)
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pretend_engine
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from visiontrial import survival
-from visiontrial.cohort import calibration, ensemble, store, verify
-from visiontrial.validation import comparisons, datasets, evidence, trials
+from visiontrial import survival, validation
+from visiontrial.cohort import calibration, store, verify
+from visiontrial.cohort.rebuilding import RebuildingError
+from visiontrial.validation import comparisons, datasets, evidence, left_out, referee, trials
 
 
 def is_installed(comparison: comparisons.Comparison) -> bool:
@@ -464,39 +466,8 @@ def test_dropout_is_told_apart_in_both_bodies_of_evidence():
 # --- run and store --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Drawn:
-    """An outcome of `draw_another`."""
-
-    accepted: bool
-    adsl: pd.DataFrame | None
-    adtte: pd.DataFrame | None
-    trace: pd.DataFrame
-    facts: dict = field(default_factory=dict)
-
-
-RUN = []
-
-
-def draw_another(trial, seed, settings) -> Drawn:
-    """Other invented patients instead of a reconstruction; one seed in four fails."""
-    RUN.append(seed)
-    trace = pd.DataFrame({"sweep": [0]})
-    if seed % 4 == 0:
-        return Drawn(False, None, None, trace, {"missed": "os.median.treated"})
-    truth = replace(INVENTED, rows=lambda: invented(seed % 1000)).truth
-    return Drawn(True, truth.adsl, truth.adtte, trace, {"missed": ""})
-
-
-class Rejected(ValueError):
-    """The objection of a verifier."""
-
-
-def accept(trial, adsl, adtte) -> None:
-    """No objection."""
-
-
-ENGINE = ensemble.Engine(draw_another, dict, accept, Rejected, describe=accept)
+REDRAW = pretend_engine.DrawAnother(lambda seed: replace(INVENTED, rows=lambda: invented(seed % 1000)).truth)
+ENGINE = pretend_engine.engine_of(REDRAW)
 
 
 @pytest.fixture(scope="module")
@@ -512,9 +483,9 @@ def small():
 @pytest.fixture(scope="module")
 def reference(small, tmp_path_factory):
     folder = tmp_path_factory.mktemp("reference")
-    RUN.clear()
+    REDRAW.seeds.clear()
     make(folder)
-    assert len(RUN) == 8
+    assert len(REDRAW.seeds) == 8
     return folder
 
 
@@ -522,7 +493,7 @@ def reference(small, tmp_path_factory):
 def made(reference, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(reference, folder)
-    RUN.clear()
+    REDRAW.seeds.clear()
     return folder
 
 
@@ -560,13 +531,13 @@ def test_no_patient_is_stored(reference):
 
 def test_a_second_run_runs_nothing_and_stores_the_same_bytes(made, reference):
     assert contents(make(made)) == contents(reference / "stored")
-    assert not RUN
+    assert not REDRAW.seeds
 
 
 def test_a_killed_run_goes_on_where_it_was(made, reference):
     sorted((made / "kept").rglob("chain-*.zip"))[2].unlink()
     assert contents(make(made)) == contents(reference / "stored")
-    assert len(RUN) == 1
+    assert len(REDRAW.seeds) == 1
 
 
 def test_a_trial_run_is_not_stored_in_place_of_the_planned_one(made, reference):
@@ -577,19 +548,16 @@ def test_a_trial_run_is_not_stored_in_place_of_the_planned_one(made, reference):
 
 @pytest.mark.parametrize("members", [-1, 0, 1])
 def test_fewer_than_two_members_are_refused(made, reference, members):
-    with pytest.raises(calibration.CalibrationError, match=f"^{members} members: give at least 2"):
+    with pytest.raises(RebuildingError, match=f"^{members} members: give at least 2"):
         make(made, members=members)
     assert contents(made / "stored") == contents(reference / "stored")
-    assert not RUN
+    assert not REDRAW.seeds
 
 
 def test_a_member_that_the_verifier_rejects_stops_everything(made):
-    def reject(trial, adsl, adtte):
-        raise Rejected("os.hr is 0.70, printed 0.62.")
-
     shutil.rmtree(made / "stored")
-    with pytest.raises(calibration.CalibrationError, match=r"invented-as-vision, chain \d: .* os.hr is 0.70"):
-        make(made, engine=replace(ENGINE, verify=reject))
+    with pytest.raises(RebuildingError, match=r"invented-as-vision, chain \d: .* os.hr is 0.70"):
+        make(made, engine=pretend_engine.engine_of(REDRAW, pretend_engine.reject))
     assert not (made / "stored").exists()
 
 
@@ -623,3 +591,17 @@ def test_everything_planned_is_stored():
     pd.testing.assert_frame_equal(
         trials.summarize(found.comparisons), found.summary, check_exact=False, rtol=1e-6
     )
+
+
+def test_each_part_is_made_by_the_room_of_its_name(monkeypatch):
+    made = []
+    for room in (trials, left_out, referee):
+        monkeypatch.setattr(room, "command", lambda room=room, **options: made.append((room, options)))
+    validation.command(members=2)
+    validation.command(["left-out"])
+    assert made == [
+        (trials, {"members": 2}),
+        (left_out, {"members": 2}),
+        (referee, {"members": 2}),
+        (left_out, {}),
+    ]

@@ -67,8 +67,9 @@ def _add_sensitivity_options(command: argparse.ArgumentParser) -> None:
 
 
 def _add_validation_options(command: argparse.ArgumentParser) -> None:
-    parts = ("trials", "left-out", "referee")
-    command.add_argument("--only", action="append", default=[], choices=parts, help="this part; repeatable")
+    from visiontrial.validation import PARTS
+
+    command.add_argument("--only", action="append", default=[], choices=PARTS, help="this part; repeatable")
     command.add_argument("--members", type=int, metavar="N", help="a trial run: so many chains; in _build")
     _add_workers(command)
 
@@ -205,10 +206,10 @@ COMMANDS = {
 def _mendable() -> tuple[type[Exception], ...]:
     """The errors whose messages are ready to print; imported only once something failed."""
     from visiontrial.build import BuildError
-    from visiontrial.cohort.calibration import CalibrationError
     from visiontrial.cohort.characteristics import CharacteristicsError
     from visiontrial.cohort.displayed import DisplayedError
     from visiontrial.cohort.ensemble import EnsembleError
+    from visiontrial.cohort.rebuilding import RebuildingError
     from visiontrial.cohort.references import SpecificationError
     from visiontrial.cohort.store import StoreError
     from visiontrial.execute import ExecutionError
@@ -222,9 +223,9 @@ def _mendable() -> tuple[type[Exception], ...]:
     from visiontrial.workers import WorkersError
 
     return (
-        BuildError, CalibrationError, CharacteristicsError, DataMissing, DisplayedError, EnsembleError,
-        ExecutionError, FittedError, FitsDiffer, LedgerError, PairError, PublishedDataError, SensitivityError,
-        SpecificationError, StoreError, WorkersError,
+        BuildError, CharacteristicsError, DataMissing, DisplayedError, EnsembleError, ExecutionError,
+        FittedError, FitsDiffer, LedgerError, PairError, PublishedDataError, RebuildingError,
+        SensitivityError, SpecificationError, StoreError, WorkersError,
     )  # fmt: skip
 
 

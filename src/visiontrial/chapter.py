@@ -99,7 +99,8 @@ class Comparison:
         return f"{self.caption}\n{self.frame.to_string(index=False)}"
 
     def _repr_html_(self) -> str:
-        return _html_table(self.frame, self.caption, "comparison")
+        claims = [(published.in_words(claim_id), claim_id) for claim_id in self.frame["claim_id"]]
+        return _html_table(self.frame.assign(claim_id=claims), self.caption, "comparison")
 
 
 class LedgerPart:
@@ -162,7 +163,9 @@ def _banner(changed: dict) -> str:
 
 def _html_table(frame: pd.DataFrame, caption: str, kind: str) -> str:
     name = html.escape(caption, quote=True)
-    head = "".join(f"<th scope='col'>{html.escape(c.replace('_', ' '))}</th>" for c in frame.columns)
+    head = "".join(
+        f"<th scope='col'>{html.escape(c.removesuffix('_id').replace('_', ' '))}</th>" for c in frame.columns
+    )
     body = "".join(_html_row(row) for row in frame.itertuples(index=False))
     return (
         f"<div class='table-scroll' tabindex='0' role='region' aria-label='{name}'>"
@@ -172,10 +175,18 @@ def _html_table(frame: pd.DataFrame, caption: str, kind: str) -> str:
 
 
 def _html_row(row) -> str:
-    first, *others = (html.escape(str(cell)) for cell in row)
+    first, *others = (_cell(cell) for cell in row)
     verdict = getattr(row, "verdict", "")
     cells = "".join(f"<td>{cell}</td>" for cell in others)
     return f"<tr class='verdict-{verdict}'><th scope='row'>{first}</th>{cells}</tr>"
+
+
+def _cell(cell: str | tuple[str, str]) -> str:
+    """Text, or a pair of texts: the second stands below the first, smaller."""
+    if isinstance(cell, str):
+        return html.escape(cell)
+    first, second = map(html.escape, cell)
+    return f"{first}<br><small>{second}</small>"
 
 
 class _Html:

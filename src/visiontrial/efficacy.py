@@ -280,9 +280,9 @@ def range_by_month(values: pd.DataFrame) -> pd.DataFrame:
 def differences(reconstruction: Reconstruction, analysis: Analysis, until: float) -> pd.DataFrame:
     """Difference of the arms' survival at each whole month, with both uncertainties apart.
 
-    One row per month from 1 to `until`: `month`, `difference` (arm 1 minus arm 0, displayed
-    cohort), `sampling_low`, `sampling_high` (Wald limits at the analysis's level, Greenwood's
-    variance), `low`, `high` (reconstruction range).
+    One row per month from 1 to `until`, as far as both curves reach in the displayed cohort and in the
+    ensemble: `month`, `difference` (arm 1 minus arm 0, displayed cohort), `sampling_low`, `sampling_high`
+    (Wald limits at the analysis's level, Greenwood's variance), `low`, `high` (reconstruction range).
     """
     estimates = reconstruction.values(analysis.paramcd, analysis.population)
     reference, other = analysis.arms
@@ -294,6 +294,8 @@ def differences(reconstruction: Reconstruction, analysis: Analysis, until: float
         found = survival.survival_difference(
             analysis.data, month * DAYS_PER_MONTH, level=analysis.rules.level
         )
+        if math.isnan(found.difference):
+            break
         rows.append((month, found.difference, found.low, found.high, *ranges.loc[month]))
     columns = ["month", "difference", "sampling_low", "sampling_high", "low", "high"]
     return pd.DataFrame(rows, columns=columns)

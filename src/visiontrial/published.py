@@ -170,6 +170,49 @@ def value(claim_id: str, folder: Path = paths.PUBLISHED) -> float | int:
     return int(number.value) if number.value.denominator == 1 and not number.decimals else float(number.value)
 
 
+_ARMS = {"lu": "177Lu-PSMA-617", "control": "control"}
+_SETS = {
+    "all_randomized": "all randomized",
+    "pfs_set": "PFS set",
+    "before_march_2019": "randomized earlier",
+    "safety": "safety set",
+    "screened": "screened",
+    "scanned": "scanned",
+    "measurable": "with measurable lesions",
+}
+_STATISTICS = {
+    "count": "number",
+    "range_low": "lowest",
+    "range_high": "highest",
+    "ci_low": "lower limit",
+    "ci_high": "upper limit",
+    "ci_level": "confidence level",
+    "p_value": "P value",
+    "events_planned": "events planned",
+    "n_planned": "patients planned",
+    "other": "",
+}  # the others are words as they are
+
+
+def in_words(claim_id: str, folder: Path = paths.PUBLISHED) -> str:
+    """What a claim is the number of: `Overall survival, all randomized, control, median`.
+
+    The paper's label, the analysis set where the label has numbers of several, the arm, and the
+    statistic; then whether it is the number in the abstract. Raises as `printed` does.
+    """
+    _known_id(claim_id, folder)
+    claim = _by_id(folder).loc[claim_id]
+    sets = _sets_of_items(folder).get(claim["item"], set())
+    parts = [
+        claim["item"],
+        _SETS.get(claim["analysis_set"], "") if len(sets) > 1 else "",
+        _ARMS.get(claim["arm"], ""),
+        _STATISTICS.get(claim["statistic"], claim["statistic"].replace("_", " ")),
+        "in the abstract" if claim["location"] == "abstract" else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
 def read_table(name: str, folder: Path = paths.PUBLISHED) -> pd.DataFrame:
     """Read one file of `data/published/` as text, insisting on its columns."""
     path = folder / name
@@ -340,6 +383,17 @@ def _insist_on_all(table: pd.DataFrame, known: pd.DataFrame, results: pd.DataFra
     ]
     if problems:
         raise PublishedDataError("\n".join(f"{path}: {problem}" for problem in problems))
+
+
+@cache
+def _by_id(folder: Path) -> pd.DataFrame:
+    return claims(folder).set_index("claim_id")
+
+
+@cache
+def _sets_of_items(folder: Path) -> dict[str, set[str]]:
+    table = claims(folder)
+    return table[table["analysis_set"] != "na"].groupby("item")["analysis_set"].agg(set).to_dict()
 
 
 @cache

@@ -5,6 +5,8 @@ result as the last value of a cell::
 
     tables.printable(gt, "baseline", "Characteristics of the patients at baseline")
 
+A table without spanners or markup in its cells needs no `GT` of its own: `from_rows` builds it.
+
 The result has two faces: HTML that reads well aloud (a caption, scopes, one row group per
 group of rows, a frame that scrolls and takes the keyboard), in colours that follow the
 page's (light, dark, paper), and plain text for terminals. Both are made from the same
@@ -15,9 +17,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
+from typing import Any
 from xml.etree import ElementTree
 
+import pandas as pd
 from great_tables import GT
 
 # Only these carry meaning; what else great_tables writes is its own style and its own ids.
@@ -85,6 +90,39 @@ def printable(gt: GT, name: str, caption: str) -> Printable:
     if not caption.strip():
         raise TableError(f"table {name}: give it a caption")
     return Printable(gt, name, caption)
+
+
+def from_rows(
+    name: str,
+    caption: str,
+    rows: pd.DataFrame | Iterable[Mapping[str, Any]],
+    *,
+    stub: str,
+    headings: Mapping[str, str],
+    left: Collection[str] = (),
+    notes: Iterable[str] = (),
+) -> Printable:
+    """The usual table: names of rows, perhaps in groups, and columns of numbers or text.
+
+    name, caption  as in `printable`
+    rows           `label` names each row; where they have `group`, rows of one group stand together
+    stub           heading of the names of rows
+    headings       the columns to show, in this order, and the heading of each
+    left           those of them that hold words and begin at the left; the others end at the right
+    notes          what stands below the table, a line each
+    """
+    frame = pd.DataFrame(rows)
+    names = [column for column in ("group", "label") if column in frame]
+    made = (
+        GT(frame[[*names, *headings]], rowname_col="label", groupname_col=names[0] if names[1:] else None)
+        .tab_stubhead(stub)
+        .cols_label(**headings)
+        .cols_align("left", list(left))
+        .cols_align("right", [column for column in headings if column not in left])
+    )
+    for note in notes:
+        made = made.tab_source_note(note)
+    return printable(made, name, caption)
 
 
 def _house_markup(gt: GT, name: str, caption: str) -> ElementTree.Element:

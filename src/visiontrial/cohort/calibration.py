@@ -33,9 +33,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from visiontrial import paths, workers
-from visiontrial.cohort import ensemble, from_prior, packet, simulate, store
+from visiontrial import files, paths
+from visiontrial.cohort import ensemble, from_prior, rebuilding, simulate, store
 from visiontrial.cohort import quantities as implied
+from visiontrial.cohort.rebuilding import RebuildingError
 from visiontrial.cohort.seeds import seed_of
 from visiontrial.cohort.specification import Trial
 
@@ -67,6 +68,7 @@ LEVEL = 0.95
 
 FOLDER = paths.RECONSTRUCTION / "calibration"
 KEPT = paths.BUILD / "calibration"
+REMEDY = "make calibrate"
 PURPOSE = "visiontrial: calibration by simulation"
 """What all seeds are derived from, of the trials and of the chains."""
 
@@ -78,10 +80,6 @@ _COUNTS = {
     "summary": dict.fromkeys(("trials", "left_out", "covered", "finite"), "Int64"),
     "chains": {"member": "Int64"},
 }
-
-
-class CalibrationError(RuntimeError):
-    """The calibration cannot be made; what is stored stays as it was. The message says what to do."""
 
 
 # --- one trial ---------------------------------------------------------------------------------------
@@ -99,6 +97,10 @@ class Case:
     def name(self) -> str:
         return f"{self.family}-{self.number:03d}"
 
+    @property
+    def labels(self) -> dict[str, str | int]:
+        return {"half": self.half, "family": self.family, "trial": self.number}
+
     def truth(self) -> simulate.Truth:
         """The trial as it was: a pure function of family and number."""
         rng = np.random.default_rng(seed_of(PURPOSE, self.family, self.number))
@@ -108,7 +110,7 @@ class Case:
 def cases(half: str, trials: int | None = None) -> list[Case]:
     """The simulated trials of a half, `trials` per family (default: as planned)."""
     if half not in HALVES:
-        raise CalibrationError(f"the calibration has no half {half!r}: choose from {', '.join(HALVES)}")
+        raise RebuildingError(f"the calibration has no half {half!r}: choose from {', '.join(HALVES)}")
     plan = HALVES[half]
     numbers = plan.numbers(plan.trials if trials is None else trials)
     return [Case(half, family, number) for family in plan.families for number in numbers]
@@ -285,114 +287,61 @@ class Calibration:
 
 def read(folder: Path = FOLDER) -> Calibration:
     """The stored calibration; every file must have its recorded checksum, else `StoreError`."""
-    contents = store.read_checked(folder, "make calibrate")
-    tables = {
-        name: pd.read_csv(io.BytesIO(contents[f"{name}.csv"])).astype(counts)
-        for name, counts in _COUNTS.items()
-    }
-    return Calibration(**tables, manifest=json.loads(contents[store.MANIFEST]))
+    return Calibration(**rebuilding.read(folder, REMEDY, _COUNTS))
 
 
 def make(
     halves: Sequence[str] = tuple(HALVES),
     *,
     trials: int | None = None,
-    members: int | None = None,
-    processes: int | None = None,
-    scheduler: str | None = None,
-    engine: ensemble.Engine | None = None,
     kept: Path = KEPT,
     stored: Path = FOLDER,
+    **options: Any,
 ) -> Path:
     """Reconstruct the trials of these halves as far as that is not done, compare, store; return the folder.
 
-    `trials` per family and `members`, where given, take the place of the planned numbers; then the
-    result is stored under `kept`, never in place of the planned calibration. Finished chains wait
-    under `kept` too, so that a killed run goes on where it was. A half that is not asked for stays
-    in the store as it is.
+    `options` are those of `rebuilding.Rebuilding`: `members`, `processes`, `scheduler`, `engine`. `trials`
+    per family and `members`, where given, take the place of the planned numbers; then the result is stored
+    under `kept`, never in place of the planned calibration. A half that is not asked for stays in the store
+    as it is.
 
-    Raises `CalibrationError` for a half that does not exist, fewer than two members, and a
+    Raises `RebuildingError` for a half that does not exist, no trial or fewer than two members, and a
     member that the independent verifier rejects.
     """
-    members = MEMBERS if members is None else members
-    if members < 2 or (trials is not None and trials < 1):
-        raise CalibrationError(f"{trials} trials with {members} members: give at least 1 trial and 2 members")
-    engine = engine or ensemble.real_engine()
+    if trials is not None and trials < 1:
+        raise RebuildingError(f"{trials} trials: give at least 1")
+    run = rebuilding.Rebuilding(PURPOSE, kept, MEMBERS, **options)
     chosen = [case for half in halves for case in cases(half, trials)]
-    rebuilt = {case: _batch(case, engine, members, kept) for case in chosen}
-    ensemble.run_missing(list(rebuilt.values()), engine, processes, scheduler)
-    tables = _tables(rebuilt, engine, members, processes)
-    planned = trials is None and members == MEMBERS
-    unplanned = f"{'-'.join(halves)}-{trials or 'planned'}-trials-{members}-members"
+    batches = run.run({case.name: simulate.print_as_a_paper(case.truth()) for case in chosen})
+    tasks = {case: functools.partial(_compare, case, batches[case.name]) for case in chosen}
+    tables = _tables(run.judge(tasks, "comparing with the truth"), batches)
+    planned = trials is None and run.as_planned
+    unplanned = f"{'-'.join(halves)}-{trials or 'planned'}-trials-{run.chains}-members"
     folder = stored if planned else kept / unplanned
-    _store(folder, halves, tables, _manifest(halves, chosen, members, engine), keep_others=planned)
+    _store(folder, halves, tables, _manifest(halves, chosen, run), keep_others=planned)
     return folder
 
 
-def _batch(case: Case, engine: ensemble.Engine, members: int, kept: Path) -> ensemble.Batch:
-    trial = simulate.print_as_a_paper(case.truth())
-    plan = ensemble.Plan(case.name, chains=members, at_least=0)
-    return ensemble.batch_of(plan, trial, engine, PURPOSE, None, kept)
-
-
 def _tables(
-    rebuilt: Mapping[Case, ensemble.Batch], engine: ensemble.Engine, members: int, processes: int | None
+    compared: Mapping[Case, pd.DataFrame], batches: Mapping[str, ensemble.Batch]
 ) -> dict[str, pd.DataFrame]:
-    compared: dict[Case, pd.DataFrame] = {}
-    tasks = ((case, functools.partial(_compare, case, batch, engine)) for case, batch in rebuilt.items())
-    with workers.Progress("comparing with the truth", len(rebuilt), "trials") as progress:
-        for case, table in workers.unordered(tasks, processes):
-            compared[case] = table
-            progress.update()
-    comparisons = pd.concat([_labelled(case, compared[case]) for case in rebuilt], ignore_index=True)
-    chains = [
-        _labelled(case, ensemble.chain_table(batch, batch.outcomes())) for case, batch in rebuilt.items()
-    ]
+    labels = {case: case.labels for case in compared}
+    comparisons = rebuilding.stacked(labels, compared)
+    chains = {case: rebuilding.chains_of(batches[case.name]) for case in compared}
     return {
         "comparisons": comparisons,
         "summary": summarize(comparisons),
-        "chains": pd.concat(chains, ignore_index=True),
+        "chains": rebuilding.stacked(labels, chains),
     }
 
 
 def _compare(case: Case, batch: ensemble.Batch, engine: ensemble.Engine) -> pd.DataFrame:
-    members = [quantities(batch.trial, m.adsl, m.adtte) for m in verified(case.name, batch, engine)]
+    members = [quantities(batch.trial, m.adsl, m.adtte) for m in rebuilding.verified(batch, engine)]
     truth = case.truth()
     return compare(quantities(batch.trial, truth.adsl, truth.adtte), members, len(batch.chains))
 
 
-def verified(name: str, batch: ensemble.Batch, engine: ensemble.Engine) -> list[packet.Unpacked]:
-    """The accepted outcomes of a batch's finished chains, each passed by the independent verifier.
-
-    Raises `CalibrationError` when the verifier rejects one.
-    """
-    members = []
-    for number, outcome in enumerate(batch.outcomes()):
-        if not outcome.accepted:
-            continue
-        try:
-            engine.verify(batch.trial, outcome.adsl, outcome.adtte)
-        except engine.rejection as objection:
-            raise CalibrationError(
-                f"{name}, chain {number}: the independent verifier rejects what the engine accepted. "
-                f"{objection} Nothing was stored: mend the one that is wrong."
-            ) from objection
-        members.append(outcome)
-    return members
-
-
-def _labelled(case: Case, table: pd.DataFrame) -> pd.DataFrame:
-    table = table.copy()
-    for place, (name, value) in enumerate(
-        {"half": case.half, "family": case.family, "trial": case.number}.items()
-    ):
-        table.insert(place, name, value)
-    return table
-
-
-def _manifest(
-    halves: Sequence[str], chosen: Sequence[Case], members: int, engine: ensemble.Engine
-) -> dict[str, Any]:
+def _manifest(halves: Sequence[str], chosen: Sequence[Case], run: rebuilding.Rebuilding) -> dict[str, Any]:
     """What each half was made from, by half."""
     return {
         half: {
@@ -400,11 +349,7 @@ def _manifest(
                 family: [case.number for case in chosen if (case.half, case.family) == (half, family)]
                 for family in HALVES[half].families
             },
-            "members": members,
-            "settings": repr(engine.settings()),
-            "seeds": PURPOSE,
-            "engine_sha256": ensemble.engine_fingerprint(),
-            "versions": ensemble.library_versions(),
+            **run.facts(),
         }
         for half in halves
     }
@@ -419,12 +364,11 @@ def _store(
     keep_others: bool,
 ) -> None:
     """Write the tables; with `keep_others`, what the folder holds of other halves stays, to the character."""
-    texts = {name: table.to_csv(index=False, float_format="%.10g") for name, table in tables.items()}
+    contents = rebuilding.encode(tables)
     if keep_others and (folder / store.MANIFEST).exists():
-        before = store.read_checked(folder, "make calibrate")
-        texts = {name: _merged(before[f"{name}.csv"], text, halves) for name, text in texts.items()}
+        before = store.read_checked(folder, REMEDY)
+        contents = {name: _merged(before[name], content, halves) for name, content in contents.items()}
         made_from = json.loads(before[store.MANIFEST])["halves"] | made_from
-    contents = {f"{name}.csv": text.encode("utf-8") for name, text in texts.items()}
     manifest = {
         "content": "SYNTHETIC: simulated trials and their reconstructions. No patient's data.",
         "halves": {half: made_from[half] for half in HALVES if half in made_from},
@@ -432,15 +376,15 @@ def _store(
     store.write(folder, contents, manifest)
 
 
-def _merged(before: bytes, now: str, halves: Sequence[str]) -> str:
+def _merged(before: bytes, now: bytes, halves: Sequence[str]) -> bytes:
     """Both tables in the order of the halves, those made now in place of their older rows."""
     older, newer = (
-        pd.read_csv(source, dtype=str, keep_default_na=False)
-        for source in (io.BytesIO(before), io.StringIO(now))
+        pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False) for content in (before, now)
     )
     rows = pd.concat([older[~older["half"].isin(halves)], newer])
     order = rows["half"].map(list(HALVES).index)
-    return rows.iloc[order.argsort(kind="stable")].to_csv(index=False)
+    ordered = rows.iloc[order.argsort(kind="stable")]
+    return ordered.to_csv(index=False, lineterminator="\n").encode("utf-8")
 
 
 def command(half: str | None = None, **options: Any) -> None:
@@ -453,7 +397,7 @@ def command(half: str | None = None, **options: Any) -> None:
     overall = found.summary[found.summary["quantity"] == ALL]
     for row in overall.itertuples():
         print(f"  {row.half}, {row.family}: {_in_words(row)}")
-    print(f"stored in {folder.relative_to(paths.ROOT) if folder.is_relative_to(paths.ROOT) else folder}")
+    print(f"stored in {files.shown(folder)}")
 
 
 def _in_words(row: Any) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import great_tables as gt
 import pandas as pd
 
-from visiontrial import efficacy, survival, tables
+from visiontrial import efficacy, published, survival, tables
 from visiontrial.cohort.quantities import reconstruction_range
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 from visiontrial.efficacy import Analysis, Reconstruction
@@ -167,6 +167,7 @@ def endings(rows: pd.DataFrame, name: str) -> tables.Printable:
 def agreement(reconstruction: Reconstruction, agreed: pd.DataFrame, name: str) -> tables.Printable:
     """In how many cohorts each printed statistic comes out; `agreed` is `efficacy.agreement(...)`."""
     frame = agreed.set_axis(["Printed", "Lowest", "Highest", "Print alike"], axis=1)
+    frame = frame.rename(index=lambda claim_id: f"{published.in_words(claim_id)}\n{claim_id}")
     what = "Printed statistics over the cohorts, by lifelines and statsmodels"
     return table(frame, name, what, every_cohort(reconstruction), rows="Claim")
 

@@ -398,21 +398,18 @@ def later_table(table: pd.DataFrame) -> tables.Printable:
             "covered": table["covered"],
         }
     )
-    made = (
-        gt.GT(frame, rowname_col="label")
-        .tab_stubhead("Number, months")
-        .cols_label(
-            published="Published later",
-            range="Reconstruction range",
-            below="Cohorts below it",
-            covered="Held",
-        )
-        .cols_align("right", ["published", "range", "below", "covered"])
-        .tab_source_note(f"{LATER} {NOT_CONFIDENCE} A share of cohorts is no probability.")
-    )
-    for number, source in enumerate(dict.fromkeys(table["source"]), 1):
-        made = made.tab_source_note(f"Source {number}. {source}")
-    return tables.printable(made, "trust-later", "Published after the report, and where the cohorts put it")
+    sources = [f"Source {n}. {source}" for n, source in enumerate(dict.fromkeys(table["source"]), 1)]
+    return tables.from_rows(
+        "trust-later", "Published after the report, and where the cohorts put it", frame,
+        stub="Number, months",
+        headings={
+            "published": "Published later",
+            "range": "Reconstruction range",
+            "below": "Cohorts below it",
+            "covered": "Held",
+        },
+        notes=[f"{LATER} {NOT_CONFIDENCE} A share of cohorts is no probability.", *sources],
+    )  # fmt: skip
 
 
 # --- tables ----------------------------------------------------------------------------------------
@@ -420,23 +417,24 @@ def later_table(table: pd.DataFrame) -> tables.Printable:
 
 def inventory_table() -> tables.Printable:
     """What each data set really is; from `datasets.INVENTORY`."""
-    frame = pd.DataFrame(
-        {
-            "name": [f"{known.name} ({known.package})" for known in datasets.INVENTORY],
-            "patients": [known.patients for known in datasets.INVENTORY],
-            "randomized": ["yes" if known.randomized else "no" for known in datasets.INVENTORY],
-            "used": [known.used for known in datasets.INVENTORY],
-            "what": [known.what for known in datasets.INVENTORY],
-        }
-    )
-    made = (
-        gt.GT(frame, rowname_col="name")
-        .tab_stubhead("Data set")
-        .cols_label(patients="Patients", randomized="Randomized", used="Used", what="What it is")
-        .cols_align("right", ["patients"])
-        .cols_align("left", ["randomized", "used", "what"])
-    )
-    return tables.printable(made, "trust-inventory", "Real trials inside packages, and what they are")
+    rows = []
+    for known in datasets.INVENTORY:
+        used, _, reason = known.used.partition(": ")
+        rows.append(
+            {
+                "group": "Used" if used == "yes" else "Not used",
+                # Below the name, not beside it: a phone has no room for a column of prose.
+                "label": f"{known.name} ({known.package})\n{known.what}"
+                + (f". Why not: {reason}" if reason else ""),
+                "patients": known.patients,
+                "randomized": "yes" if known.randomized else "no",
+            }
+        )
+    return tables.from_rows(
+        "trust-inventory", "Real trials inside packages, and what they are", rows,
+        stub="Data set",
+        headings={"patients": "Patients", "randomized": "Randomized"},
+    )  # fmt: skip
 
 
 def trials_table(found: trials.RealTrials) -> tables.Printable:
@@ -462,22 +460,23 @@ def trials_table(found: trials.RealTrials) -> tables.Printable:
                 "held": "–" if held is None else f"{held['covered']} of {held['quantities']}",
             }
         )
-    made = (
-        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
-        .tab_stubhead("Comparison")
-        .cols_label(
-            patients="Patients", endpoints="Events", ph="Proportional hazards, P", members="Cohorts",
-            held="Held by the range",
-        )
-        .cols_align("right", ["patients", "endpoints", "ph", "members", "held"])
-        .tab_source_note(
+    return tables.from_rows(
+        "trust-trials", "Real trials, rebuilt from what a paper would print", rows,
+        stub="Comparison",
+        headings={
+            "patients": "Patients",
+            "endpoints": "Events",
+            "ph": "Proportional hazards, P",
+            "members": "Cohorts",
+            "held": "Held by the range",
+        },
+        notes=[
             "Reference arm first. P: score test of proportional hazards in the real rows. Cohorts: "
             "synthetic, one per accepted chain. Held: true values of unprinted quantities within the "
             "reconstruction range, from the smallest to the largest cohort; limits of medians that the truth "
             "does not reach are not counted."
-        )
+        ],
     )  # fmt: skip
-    return tables.printable(made, "trust-trials", "Real trials, rebuilt from what a paper would print")
 
 
 def _p_text(p: float) -> str:
@@ -509,20 +508,21 @@ def reports_table(summary: pd.DataFrame, names: dict[str, str]) -> tables.Printa
                     **{name: _scaled(what, row[name]) for name in ("bias", "absolute_error", "width")},
                 }
             )
-    made = (
-        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
-        .tab_stubhead("The paper prints")
-        .cols_label(
-            held="Held by the range", coverage="Coverage, 95% limits", bias="Bias",
-            absolute_error="Mean absolute error", width="Mean width",
-        )
-        .cols_align("right", ["held", "coverage", "bias", "absolute_error", "width"])
-        .tab_source_note(
+    return tables.from_rows(
+        "trust-reports", "What is lost as the paper prints less", rows,
+        stub="The paper prints",
+        headings={
+            "held": "Held by the range",
+            "coverage": "Coverage, 95% limits",
+            "bias": "Bias",
+            "absolute_error": "Mean absolute error",
+            "width": "Mean width",
+        },
+        notes=[
             "Bias and error: of the middle of the synthetic cohorts. The range is of reconstruction, from "
             "the smallest cohort to the largest. The limits show sampling, and count data sets."
-        )
+        ],
     )  # fmt: skip
-    return tables.printable(made, "trust-reports", "What is lost as the paper prints less")
 
 
 def _scaled(kind: evidence.Kind, value: float) -> str:
@@ -544,24 +544,26 @@ def referee_table(answers: pd.DataFrame) -> tables.Printable:
             "ours": judged["our_call"],
         }
     )
-    made = (
-        gt.GT(frame, rowname_col="label")
-        .tab_stubhead("Analysis")
-        .cols_label(
-            r="R calls", ours="We call", default="R's default", match="Same", largest="Apart by at most",
-            reason="Why not",
-        )
-        .cols_align("left", ["r", "ours", "default", "reason"])
-        .cols_align("right", ["match", "largest"])
+    reasons = [f"Reason {n}. {reason}" for n, reason in enumerate(_reasons(judged["reason"]), 1)]
+    return tables.from_rows(
+        "trust-referee", "R and this book on the same rows", frame,
+        stub="Analysis",
+        headings={
+            "match": "Same",
+            "largest": "Apart by at most",
+            "reason": "Why not",
+            "default": "R's default",
+            "r": "R calls",
+            "ours": "We call",
+        },
+        left=["r", "ours", "default", "reason"],
+        notes=[
+            *reasons,
+            f"Same: relative difference of at most {referee.ALIKE:g}, of the answers that are a number on at "
+            f"least one side; {judged['empty'].sum()} more are none on either. Rows: the displayed cohort "
+            "(synthetic), real trials, and eight invented patients.",
+        ],
     )  # fmt: skip
-    for number, reason in enumerate(_reasons(judged["reason"]), 1):
-        made = made.tab_source_note(f"Reason {number}. {reason}")
-    made = made.tab_source_note(
-        f"Same: relative difference of at most {referee.ALIKE:g}, of the answers that are a number on at "
-        f"least one side; {judged['empty'].sum()} more are none on either. Rows: the displayed cohort "
-        "(synthetic), real trials, and eight invented patients."
-    )
-    return tables.printable(made, "trust-referee", "R and this book on the same rows")
 
 
 def _reasons(column: pd.Series) -> list[str]:
@@ -588,13 +590,11 @@ def sentences_table(sentences: pd.DataFrame) -> tables.Printable:
             "sentence": sentences["sentence"],
         }
     )
-    made = (
-        gt.GT(frame, rowname_col="label")
-        .tab_stubhead("Quantity")
-        .cols_label(answer="To be trusted?", sentence="The sentence that the evidence supports")
-        .cols_align("left", ["answer", "sentence"])
-    )
-    return tables.printable(made, "trust-sentences", "What the trials support")
+    headings = {"answer": "To be trusted?", "sentence": "The sentence that the evidence supports"}
+    return tables.from_rows(
+        "trust-sentences", "What the trials support", frame,
+        stub="Quantity", headings=headings, left=headings,
+    )  # fmt: skip
 
 
 def evidence_table(beside: pd.DataFrame) -> tables.Printable:
@@ -637,23 +637,21 @@ def landmarks_table(landmarks: pd.DataFrame) -> tables.Printable:
             "above": [f"{share:.0%}" for share in landmarks["above"]],
         }
     )
-    made = (
-        gt.GT(frame, rowname_col="label", groupname_col="group")
-        .tab_stubhead("Survival at")
-        .cols_label(
-            datasets="Data sets",
-            held="Held by the range",
-            bias="Bias,\npoints",
-            above="Truth above the middle",
-        )
-        .cols_align("right", ["datasets", "held", "bias", "above"])
-        .tab_source_note(
+    return tables.from_rows(
+        "trust-landmarks", "Survival month by month: where the middle lies too low", frame,
+        stub="Survival at",
+        headings={
+            "datasets": "Data sets",
+            "held": "Held by the range",
+            "bias": "Bias,\npoints",
+            "above": "Truth above the middle",
+        },
+        notes=[
             "Arms of trials; a simulated trial counts as a data set. Bias: middle of the synthetic cohorts "
             "minus the truth, in percentage points. "
             "Without bias the truth would lie above the middle in about half of the arms."
-        )
-    )
-    return tables.printable(made, "trust-landmarks", "Survival month by month: where the middle lies too low")
+        ],
+    )  # fmt: skip
 
 
 def dropout_table(split: pd.DataFrame) -> tables.Printable:
@@ -669,21 +667,22 @@ def dropout_table(split: pd.DataFrame) -> tables.Printable:
             "nominal": [f"{share:.0%}" for share in split["nominal"]],
         }
     )
-    made = (
-        gt.GT(frame, rowname_col="label", groupname_col="group")
-        .tab_stubhead("Trials")
-        .cols_label(
-            comparisons="Comparisons judged", members="Cohorts", held="Held by the range", share="Share",
-            nominal="To be expected",
-        )
-        .cols_align("right", ["comparisons", "members", "held", "share", "nominal"])
-        .tab_source_note(
+    return tables.from_rows(
+        "trust-dropout", "With and without heavy early dropout in one arm", frame,
+        stub="Trials",
+        headings={
+            "comparisons": "Comparisons judged",
+            "members": "Cohorts",
+            "held": "Held by the range",
+            "share": "Share",
+            "nominal": "To be expected",
+        },
+        notes=[
             "True values within the reconstruction range of synthetic cohorts, all kinds of quantity "
             "together. Where we made the dropout, the true values are those of the rows after it. Cohorts: "
             "at most so many; to be expected: if the truth were one more of them."
-        )
+        ],
     )  # fmt: skip
-    return tables.printable(made, "trust-dropout", "With and without heavy early dropout in one arm")
 
 
 def _dropout_label(row) -> str:
@@ -728,42 +727,39 @@ def hazards_table(hazards: pd.DataFrame) -> tables.Printable:
         }
         label = "Proportional" if proportional else "Not proportional"
         rows.append({"group": f"{source.capitalize()} trials", "label": label} | cells)
-    made = (
-        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
-        .tab_stubhead("True hazards, by the test")
-        .cols_label(dict(zip(columns, ["Slope held", "P held"], strict=True)))
-        .cols_align("right", columns)
-        .tab_source_note(
+    return tables.from_rows(
+        "trust-hazards", "Are changing hazards found?", rows,
+        stub="True hazards, by the test",
+        headings=dict(zip(columns, ["Slope held", "P held"], strict=True)),
+        notes=[
             f"End points. Not proportional: true P below {evidence.CONVENTIONAL:g}. Held: true value within "
             "the reconstruction range of synthetic cohorts."
-        )
-    )
-    return tables.printable(made, "trust-hazards", "Are changing hazards found?")
+        ],
+    )  # fmt: skip
 
 
 def left_out_table(table: pd.DataFrame) -> tables.Printable:
     """Every left-out claim, repeats and P values too; from `left_out.read_ranges`."""
     names = {block.name: block.label for block in left_out.BLOCKS}
-    claims = published.claims().set_index("claim_id")
     frame = pd.DataFrame(
         {
             "group": table["block"].map(names),
-            "label": table["claim_id"],
-            "item": [claims.loc[claim, "item"] for claim in table["claim_id"]],
+            "label": [f"{published.in_words(claim)}\n{claim}" for claim in table["claim_id"]],
             "printed": table["printed"],
             "range": [f"{r.left_out_low} to {r.left_out_high}" for r in table.itertuples()],
             "covered": table["covered"],
         }
     )
-    made = (
-        gt.GT(frame, rowname_col="label", groupname_col="group")
-        .tab_stubhead("Claim")
-        .cols_label(item="What it is", printed="Published", range="Predicted by the others", covered="Held")
-        .cols_align("left", ["item"])
-        .cols_align("right", ["printed", "range", "covered"])
-        .tab_source_note(SYNTHETIC + " " + NOT_CONFIDENCE)
-    )
-    return tables.printable(made, "trust-left-out", "VISION's numbers, each block predicted by the others")
+    return tables.from_rows(
+        "trust-left-out", "VISION's numbers, each block predicted by the others", frame,
+        stub="Claim",
+        headings={
+            "printed": "Published",
+            "range": "Predicted by the others",
+            "covered": "Held",
+        },
+        notes=[f"{SYNTHETIC} {NOT_CONFIDENCE}"],
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -786,18 +782,16 @@ def peers_table(real: pd.DataFrame) -> tables.Printable:
             "source": [r.source for r in rows],
         }
     )
-    made = (
-        gt.GT(frame, rowname_col="label")
-        .tab_stubhead("Method and measure")
-        .cols_label(number="Accuracy", source="Source")
-        .cols_align("left", ["source"])
-        .cols_align("right", ["number"])
-        .tab_source_note(
+    return tables.from_rows(
+        "trust-peers", "Published accuracy of peers, and ours", frame,
+        stub="Method and measure",
+        headings={"number": "Accuracy", "source": "Source"},
+        left=["source"],
+        notes=[
             "The peers read the printed curves; this engine reads text only. Their errors are of reading a "
             "curve, ours are of not having one: the lines are of like quantities, not of like tasks."
-        )
-    )
-    return tables.printable(made, "trust-peers", "Published accuracy of peers, and ours")
+        ],
+    )  # fmt: skip
 
 
 def _peers() -> list[Peer]:

@@ -7,9 +7,11 @@ of them are summaries, never patients. `make validate` does all of it (`command`
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 PARTS = ("trials", "left-out", "referee")
+"""Each is made by the room of its name."""
 
 
 def command(only: Sequence[str] = (), **options: Any) -> None:
@@ -18,10 +20,8 @@ def command(only: Sequence[str] = (), **options: Any) -> None:
     `options`: `members`, `processes`, `scheduler`, as in `trials.make` and `left_out.make`. The referee
     takes none: it runs no chain.
     """
-    from visiontrial.validation import left_out, referee, trials
-
-    rooms = {"trials": trials.command, "left-out": left_out.command, "referee": referee.command}
     for part in PARTS:
         if not only or part in only:
             print(f"{part}:")
-            rooms[part](**options)
+            room = import_module(f"{__name__}.{part.replace('-', '_')}")
+            room.command(**options)

@@ -12,8 +12,6 @@ it. Where the range is wide it says little more.
 from __future__ import annotations
 
 import functools
-import io
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,10 +21,9 @@ from typing import Any
 
 import pandas as pd
 
-from visiontrial import files, paths, printed, published, workers
-from visiontrial.cohort import calibration, ensemble, reader, store, verify
+from visiontrial import files, paths, printed, published
+from visiontrial.cohort import ensemble, reader, rebuilding, store, verify
 from visiontrial.cohort.specification import Trial
-from visiontrial.validation import trials
 
 FOLDER = paths.RECONSTRUCTION / "validation" / "left-out"
 LEDGER = paths.RECONSTRUCTION / "left_out.csv"
@@ -137,9 +134,7 @@ def for_the_ledger(table: pd.DataFrame) -> pd.DataFrame:
 
 def read(folder: Path = FOLDER) -> LeftOut:
     """The stored values; every file must have its recorded checksum, else `StoreError`."""
-    contents = store.read_checked(folder, REMEDY)
-    values, chains = (pd.read_csv(io.BytesIO(contents[f"{name}.csv"])) for name in ("values", "chains"))
-    return LeftOut(values, chains.astype({"member": "Int64"}), json.loads(contents[store.MANIFEST]))
+    return LeftOut(**rebuilding.read(folder, REMEDY, {"values": {}, "chains": {"member": "Int64"}}))
 
 
 def read_ranges(folder: Path = FOLDER) -> pd.DataFrame:
@@ -154,71 +149,49 @@ def _printed_claims() -> dict[str, str]:
 def make(
     only: Sequence[str] = (),
     *,
-    members: int | None = None,
-    processes: int | None = None,
-    scheduler: str | None = None,
-    engine: ensemble.Engine | None = None,
     trial: Trial | None = None,
     kept: Path = KEPT,
     stored: Path = FOLDER,
     ledger: Path = LEDGER,
+    **options: Any,
 ) -> Path:
     """Rebuild the trial without each block as far as that is not done, store the values; return the folder.
 
-    `only` names blocks and `members` a number of chains for a trial run, stored under `kept`.
-    Raises `CalibrationError` for fewer than two members, and when the independent verifier rejects a member
+    `options` are those of `rebuilding.Rebuilding`: `members`, `processes`, `scheduler`, `engine`. `only`
+    names blocks and `members` a number of chains for a trial run, stored under `kept`.
+    Raises `RebuildingError` for fewer than two members, and when the independent verifier rejects a member
     or a block has none.
     """
-    planned = not only and members is None
-    members = trials.chains_of_each(members, MEMBERS)
-    engine = engine or ensemble.real_engine()
+    run = rebuilding.Rebuilding(PURPOSE, kept, MEMBERS, **options)
     trial = trial or reader.read(paths.RECONSTRUCTION / ensemble.TRIAL)
     chosen = [block for block in BLOCKS if not only or block.name in only]
-    batches = {block.name: _batch(block, trial, engine, members, kept) for block in chosen}
-    ensemble.run_missing(list(batches.values()), engine, processes, scheduler)
-    found = _predictions(trial, chosen, batches, engine, processes)
-    values = pd.concat([found[block.name] for block in chosen], ignore_index=True)
-    chains = [
-        ensemble.chain_table(batch, batch.outcomes()).assign(block=name) for name, batch in batches.items()
-    ]
-    folder = stored if planned else kept / f"left-out-{members}-members"
-    tables = {"values": values, "chains": pd.concat(chains, ignore_index=True)}
-    contents = {
-        f"{name}.csv": table.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode("utf-8")
-        for name, table in tables.items()
+    found = run.run({_without(block): trial.without(*block.claims(trial)) for block in chosen})
+    batches = {block.name: found[_without(block)] for block in chosen}
+    tasks = {block.name: functools.partial(_predicted, block, trial, batches[block.name]) for block in chosen}
+    values = run.judge(tasks, "predicting")
+    chains = [rebuilding.chains_of(batch).assign(block=name) for name, batch in batches.items()]
+    tables = {
+        "values": pd.concat(values.values(), ignore_index=True),
+        "chains": pd.concat(chains, ignore_index=True),
     }
-    store.write(folder, contents, _manifest(trial, chosen, members, engine))
+    planned = not only and run.as_planned
+    folder = stored if planned else kept / f"left-out-{run.chains}-members"
+    store.write(folder, rebuilding.encode(tables), _manifest(trial, chosen, run))
     if planned:
         table = for_the_ledger(ranges(read(folder).values, _printed_claims()))
         files.write_text(ledger, table.to_csv(index=False, lineterminator="\n"))
     return folder
 
 
-def _batch(block: Block, trial: Trial, engine: ensemble.Engine, members: int, kept: Path) -> ensemble.Batch:
-    plan = ensemble.Plan(f"without-{block.name}", chains=members, at_least=0)
-    return ensemble.batch_of(plan, trial.without(*block.claims(trial)), engine, PURPOSE, None, kept)
-
-
-def _predictions(
-    trial: Trial, chosen: Sequence[Block], batches: Mapping[str, ensemble.Batch], engine, processes
-) -> dict[str, pd.DataFrame]:
-    found: dict[str, pd.DataFrame] = {}
-    tasks = (
-        (block.name, functools.partial(_predicted, block, trial, batches[block.name], engine))
-        for block in chosen
-    )
-    with workers.Progress("predicting", len(chosen), "blocks") as progress:
-        for name, table in workers.unordered(tasks, processes):
-            found[name] = table
-            progress.update()
-    return found
+def _without(block: Block) -> str:
+    return f"without-{block.name}"
 
 
 def _predicted(block: Block, trial: Trial, batch: ensemble.Batch, engine: ensemble.Engine) -> pd.DataFrame:
     """The block's statistics in the rows of each member."""
-    rows = list(_of_members(block, trial, calibration.verified(f"without {block.name}", batch, engine)))
+    rows = list(_of_members(block, trial, rebuilding.verified(batch, engine)))
     if not rows:
-        raise calibration.CalibrationError(
+        raise rebuilding.RebuildingError(
             f"without {block.name} none of {len(batch.chains)} chains was accepted: nothing was stored."
         )
     return pd.DataFrame(rows, columns=["block", "claim_id", "member", "value"])
@@ -232,17 +205,12 @@ def _of_members(block: Block, trial: Trial, members) -> Iterator[tuple[str, str,
             yield block.name, row.claim_id, number, row.value
 
 
-def _manifest(trial: Trial, chosen: Sequence[Block], members: int, engine: ensemble.Engine) -> dict[str, Any]:
+def _manifest(trial: Trial, chosen: Sequence[Block], run: rebuilding.Rebuilding) -> dict[str, Any]:
     return {
         "content": "SYNTHETIC: statistics of reconstructed patients. No patient's data.",
         "trial": trial.name,
         "blocks": {block.name: list(block.claims(trial)) for block in chosen},
-        "members": members,
-        "settings": repr(engine.settings()),
-        "seeds": PURPOSE,
-        "trial_sha256": ensemble.trial_fingerprint(trial),
-        "engine_sha256": ensemble.engine_fingerprint(),
-        "versions": ensemble.library_versions(),
+        **run.facts(trial_sha256=ensemble.trial_fingerprint(trial)),
     }
 
 

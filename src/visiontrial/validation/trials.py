@@ -12,8 +12,6 @@ A chain that is not accepted is never replaced. What follows from the print anyw
 from __future__ import annotations
 
 import functools
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +23,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from visiontrial import files, paths, survival, workers
-from visiontrial.cohort import calibration, ensemble, packet, store
+from visiontrial import files, paths, survival
+from visiontrial.cohort import calibration, ensemble, packet, rebuilding, store
 from visiontrial.cohort.specification import DAYS_PER_MONTH
 from visiontrial.cohort.verify import Analyses
 from visiontrial.validation import comparisons, datasets
@@ -55,11 +53,11 @@ KINDS = {
 """A quantity's name in `cohort.quantities` -> the kind under which it is summarized."""
 
 EVERYTHING = "all"
-_COUNTS = {
+_TYPES = {
     "comparisons": {"covered": "Int64"},
     "summary": dict.fromkeys(("quantities", "covered", "trials", "comparisons", "all_covered"), "Int64"),
     "chains": {"member": "Int64"},
-    "printed": {},
+    "printed": {"printed": str},
     "trials": {},
     "curves": {},
 }
@@ -95,7 +93,7 @@ def cases() -> list[Case]:
 
 def _compare(case: Case, truth: comparisons.Truth, batch: ensemble.Batch, engine: ensemble.Engine):
     """The comparison of one case, and for the full report the curves beside the true ones."""
-    members = calibration.verified(case.name, batch, engine)
+    members = rebuilding.verified(batch, engine)
     trial, adsl, adtte = truth.printed(), truth.adsl, truth.adtte
     # Quantities are those of the full report: a report that prints less leaves the same ones to guess.
     table = calibration.compare(
@@ -180,7 +178,7 @@ def summarize(compared: pd.DataFrame) -> pd.DataFrame:
         for kind, of_kind in [*here.groupby("kind", sort=False), (EVERYTHING, here)]:
             across = kind == EVERYTHING
             rows.append({"group": group, "report": report, "kind": kind} | _summary(of_kind, across=across))
-    return pd.DataFrame(rows).astype(_COUNTS["summary"])
+    return pd.DataFrame(rows).astype(_TYPES["summary"])
 
 
 def _summary(rows: pd.DataFrame, *, across: bool) -> dict[str, float]:
@@ -239,95 +237,58 @@ class RealTrials:
 
 def read(folder: Path = FOLDER) -> RealTrials:
     """The stored comparisons; every file must have its recorded checksum, else `StoreError`."""
-    contents = store.read_checked(folder, REMEDY)
-    tables = {
-        name: pd.read_csv(io.BytesIO(contents[f"{name}.csv"]), dtype={"printed": str}).astype(counts)
-        for name, counts in _COUNTS.items()
-    }
-    return RealTrials(**tables, manifest=json.loads(contents[store.MANIFEST]))
+    return RealTrials(**rebuilding.read(folder, REMEDY, _TYPES))
 
 
 def make(
     *,
     group: str | None = None,
-    members: int | None = None,
-    processes: int | None = None,
-    scheduler: str | None = None,
-    engine: ensemble.Engine | None = None,
     kept: Path = KEPT,
     stored: Path = FOLDER,
+    **options: Any,
 ) -> Path:
     """Rebuild every case as far as that is not done, compare, store; return the folder.
 
-    `group` and `members`, where given, make a trial run of that group with so many chains each, stored
-    under `kept`. Finished chains wait under `kept` too, so that a killed run goes on where it was.
+    `options` are those of `rebuilding.Rebuilding`: `members`, `processes`, `scheduler`, `engine`. `group` and
+    `members`, where given, make a trial run of that group with so many chains each, stored under `kept`.
 
     Raises `datasets.DataMissing` where a package that carries data is not installed, and
-    `CalibrationError` for fewer than two members and when the independent verifier rejects a member.
+    `RebuildingError` for fewer than two members and when the independent verifier rejects a member.
     """
-    planned = group is None and members is None
-    members = chains_of_each(members, MEMBERS)
-    engine = engine or ensemble.real_engine()
+    run = rebuilding.Rebuilding(PURPOSE, kept, MEMBERS, **options)
     chosen = [case for case in cases() if group in (None, case.labels["group"])]
     truths = {name: comparisons.named(name).truth for name in dict.fromkeys(c.comparison for c in chosen)}
-    batches = {case: _batch(case, truths[case.comparison], engine, members, kept) for case in chosen}
-    ensemble.run_missing(list(batches.values()), engine, processes, scheduler)
-    tables = _tables(truths, batches, engine, processes)
-    folder = stored if planned else kept / f"{group or 'both'}-{members}-members"
-    contents = {
-        f"{name}.csv": table.to_csv(index=False, float_format="%.10g", lineterminator="\n").encode("utf-8")
-        for name, table in tables.items()
+    batches = run.run(
+        {case.name: comparisons.report(truths[case.comparison].printed(), case.report) for case in chosen}
+    )
+    tasks = {
+        case: functools.partial(_compare, case, truths[case.comparison], batches[case.name])
+        for case in chosen
     }
-    store.write(folder, contents, _manifest(chosen, members, engine))
+    tables = _tables(truths, run.judge(tasks, "comparing with the truth"), batches)
+    planned = group is None and run.as_planned
+    folder = stored if planned else kept / f"{group or 'both'}-{run.chains}-members"
+    store.write(folder, rebuilding.encode(tables), _manifest(chosen, run))
     return folder
 
 
-def chains_of_each(asked: int | None, usual: int) -> int:
-    """How many chains to run of each reconstruction: those asked for, else the planned ones.
-
-    Raises `CalibrationError` for fewer than two: one cohort has no range.
-    """
-    if asked is not None and asked < 2:
-        raise calibration.CalibrationError(f"{asked} members: give at least 2, one cohort has no range")
-    return usual if asked is None else asked
-
-
-def _batch(
-    case: Case, truth: comparisons.Truth, engine: ensemble.Engine, members: int, kept: Path
-) -> ensemble.Batch:
-    trial = comparisons.report(truth.printed(), case.report)
-    plan = ensemble.Plan(case.name, chains=members, at_least=0)
-    return ensemble.batch_of(plan, trial, engine, PURPOSE, None, kept)
-
-
-def _tables(truths, batches: Mapping[Case, ensemble.Batch], engine: ensemble.Engine, processes) -> dict:
-    found: dict[Case, tuple[pd.DataFrame, pd.DataFrame]] = {}
-    tasks = (
-        (case, functools.partial(_compare, case, truths[case.comparison], batch, engine))
-        for case, batch in batches.items()
-    )
-    with workers.Progress("comparing with the truth", len(batches), "cases") as progress:
-        for case, tables in workers.unordered(tasks, processes):
-            found[case] = tables
-            progress.update()
-    compared = pd.concat([_labelled(case, found[case][0]) for case in batches], ignore_index=True)
-    curves = [_labelled(case, found[case][1]) for case in batches if case.report == comparisons.FULL]
-    chains = [
-        _labelled(case, ensemble.chain_table(batch, batch.outcomes())) for case, batch in batches.items()
-    ]
+def _tables(
+    truths: Mapping[str, comparisons.Truth],
+    found: Mapping[Case, tuple[pd.DataFrame, pd.DataFrame]],
+    batches: Mapping[str, ensemble.Batch],
+) -> dict[str, pd.DataFrame]:
+    labels = {case: case.labels for case in found}
+    compared = rebuilding.stacked(labels, {case: table for case, (table, _) in found.items()})
+    curves = {case: drawn for case, (_, drawn) in found.items() if case.report == comparisons.FULL}
+    chains = {case: rebuilding.chains_of(batches[case.name]) for case in found}
     return {
         "comparisons": compared,
         "summary": summarize(compared),
-        "chains": pd.concat(chains, ignore_index=True),
+        "chains": rebuilding.stacked(labels, chains),
         "printed": pd.concat([_printed(name, truth) for name, truth in truths.items()], ignore_index=True),
         "trials": pd.DataFrame([row for truth in truths.values() for row in described(truth)]),
-        "curves": pd.concat(curves, ignore_index=True).drop(columns="report"),
+        "curves": rebuilding.stacked(labels, curves).drop(columns="report"),
     }
-
-
-def _labelled(case: Case, table: pd.DataFrame) -> pd.DataFrame:
-    labels = pd.DataFrame([case.labels] * len(table), index=table.index)
-    return labels.join(table)
 
 
 def _printed(name: str, truth: comparisons.Truth) -> pd.DataFrame:
@@ -364,15 +325,11 @@ def described(truth: comparisons.Truth) -> list[dict[str, Any]]:
     return rows
 
 
-def _manifest(chosen: Sequence[Case], members: int, engine: ensemble.Engine) -> dict[str, Any]:
+def _manifest(chosen: Sequence[Case], run: rebuilding.Rebuilding) -> dict[str, Any]:
     return {
         "content": "Summaries of real trials and SYNTHETIC reconstructions of them. No patient's data.",
         "cases": [case.name for case in chosen],
-        "members": members,
-        "settings": repr(engine.settings()),
-        "seeds": PURPOSE,
-        "engine_sha256": ensemble.engine_fingerprint(),
-        "versions": ensemble.library_versions(),
+        **run.facts(),
         "data_from": {
             "R": datasets.run_r("-e", "cat(as.character(getRversion()))"),
             "R survival": datasets.run_r("-e", "cat(as.character(packageVersion('survival')))"),
