@@ -93,11 +93,17 @@ def test_a_comparison_shows_what_it_asserted():
     shown = page.compare({"table1.bone.all.lu.percent": 100 * 504 / 551}, caption="Bone")
     assert shown.frame.loc[0, ["published", "ours", "verdict"]].tolist() == ["91.5", "91.5", "match"]
     assert "<caption>Bone</caption>" in shown._repr_html_()
-    row = (
-        "<th scope='row'>Site of disease: bone, all randomized, 177Lu-PSMA-617, percent"
-        "<br><small>table1.bone.all.lu.percent</small></th>"
-    )
-    assert row in shown._repr_html_()
+    group = "<th scope='rowgroup' colspan='5'>Site of disease: bone, all randomized, 177Lu-PSMA-617</th>"
+    row = "<th scope='row'>percent<br><small>table1.bone.all.lu.percent</small></th>"
+    assert shown._repr_html_().index(group) < shown._repr_html_().index(row)
+
+
+def test_a_comparison_names_what_its_rows_are_about_once():
+    page = Chapter("02-baseline", **defaults("02-baseline"))
+    values = {"os.hr": 0.62, "os.ci-low": 0.52, "pfs.hr": 0.40}
+    shown = page.compare(values, caption="Two end points")._repr_html_()
+    assert shown.count("scope='rowgroup'") == 2
+    assert shown.count("scope='row'") == 3
 
 
 def test_other_parameters_confirm_nothing_and_write_nothing(tmp_path, monkeypatch):

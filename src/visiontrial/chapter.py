@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import ast
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import jupytext
 import pandas as pd
@@ -99,8 +100,10 @@ class Comparison:
         return f"{self.caption}\n{self.frame.to_string(index=False)}"
 
     def _repr_html_(self) -> str:
-        claims = [(published.in_words(claim_id), claim_id) for claim_id in self.frame["claim_id"]]
-        return _html_table(self.frame.assign(claim_id=claims), self.caption, "comparison")
+        ids = self.frame["claim_id"]
+        named = [(published.statistic(claim_id) or "number", claim_id) for claim_id in ids]
+        rows = self.frame.assign(claim_id=named)
+        return _html_table(rows, self.caption, "comparison", groups=[*map(published.subject, ids)])
 
 
 class LedgerPart:
@@ -161,17 +164,27 @@ def _banner(changed: dict) -> str:
     )
 
 
-def _html_table(frame: pd.DataFrame, caption: str, kind: str) -> str:
+def _html_table(frame: pd.DataFrame, caption: str, kind: str, groups: Sequence[str] = ()) -> str:
+    """A table that scrolls in its own frame; `groups`, one a row, are told wherever they change."""
     name = html.escape(caption, quote=True)
     head = "".join(
         f"<th scope='col'>{html.escape(c.removesuffix('_id').replace('_', ' '))}</th>" for c in frame.columns
     )
-    body = "".join(_html_row(row) for row in frame.itertuples(index=False))
+    labelled = zip(groups or [""] * len(frame), frame.itertuples(index=False), strict=True)
+    body = "".join(
+        _html_group(group, len(frame.columns)) + "".join(_html_row(row) for _, row in rows)
+        for group, rows in groupby(labelled, key=lambda pair: pair[0])
+    )
     return (
         f"<div class='table-scroll' tabindex='0' role='region' aria-label='{name}'>"
         f"<table class='{kind}'><caption>{html.escape(caption)}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _html_group(name: str, columns: int) -> str:
+    heading = f"<tr class='group'><th scope='rowgroup' colspan='{columns}'>{html.escape(name)}</th></tr>"
+    return heading if name else ""
 
 
 def _html_row(row) -> str:

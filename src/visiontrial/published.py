@@ -197,20 +197,32 @@ _STATISTICS = {
 def in_words(claim_id: str, folder: Path = paths.PUBLISHED) -> str:
     """What a claim is the number of: `Overall survival, all randomized, control, median`.
 
-    The paper's label, the analysis set where the label has numbers of several, the arm, and the
-    statistic; then whether it is the number in the abstract. Raises as `printed` does.
+    `subject` and `statistic` in one. Raises as `printed` does.
+    """
+    return ", ".join(filter(None, [subject(claim_id, folder), statistic(claim_id, folder)]))
+
+
+def subject(claim_id: str, folder: Path = paths.PUBLISHED) -> str:
+    """What a claim is about: the paper's label, the analysis set if the label has several, the arm.
+
+    Raises as `printed` does.
     """
     _known_id(claim_id, folder)
     claim = _by_id(folder).loc[claim_id]
     sets = _sets_of_items(folder).get(claim["item"], set())
-    parts = [
-        claim["item"],
-        _SETS.get(claim["analysis_set"], "") if len(sets) > 1 else "",
-        _ARMS.get(claim["arm"], ""),
-        _STATISTICS.get(claim["statistic"], claim["statistic"].replace("_", " ")),
-        "in the abstract" if claim["location"] == "abstract" else "",
-    ]
-    return ", ".join(part for part in parts if part)
+    analysis_set = _SETS.get(claim["analysis_set"], "") if len(sets) > 1 else ""
+    return ", ".join(filter(None, [claim["item"], analysis_set, _ARMS.get(claim["arm"], "")]))
+
+
+def statistic(claim_id: str, folder: Path = paths.PUBLISHED) -> str:
+    """Which statistic a claim is (empty where none has a name), and whether it is the one in the abstract.
+
+    Raises as `printed` does.
+    """
+    _known_id(claim_id, folder)
+    claim = _by_id(folder).loc[claim_id]
+    name = _STATISTICS.get(claim["statistic"], claim["statistic"].replace("_", " "))
+    return ", ".join(filter(None, [name, "in the abstract" if claim["location"] == "abstract" else ""]))
 
 
 def read_table(name: str, folder: Path = paths.PUBLISHED) -> pd.DataFrame:
