@@ -218,7 +218,7 @@ def test_known_rows(whole, claim_id, grade, verdict, reproduced):
 
 def test_an_unchecked_claim_says_why(whole):
     why = whole[whole["verdict"] == "unchecked"].set_index("claim_id")["explanation"]
-    assert why.str.contains(": no other printed number determines it").all()
+    assert why.str.contains(": it is computed from no other printed number").all()
     assert not why.str.contains("release").any()
     assert why["discussion.half-life"].startswith("a constant of physics:")
     assert why["data-cutoff.date"].startswith("a date")

@@ -47,21 +47,27 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--only", action="append", default=[], metavar="NAME", help="this one; repeatable")
-    command.add_argument("--members", type=int, metavar="N", help="a trial run of N chains, stored in _build")
+    command.add_argument(
+        "--members", type=_at_least_one, metavar="N", help="a trial run of N chains, stored in _build"
+    )
     _add_workers(command)
     command.add_argument("--seed", metavar="TEXT", help="derive other seeds from TEXT; stored in _build")
 
 
 def _add_calibration_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--half", metavar="NAME", help="tune, report or prior (default: all)")
-    command.add_argument("--trials", type=int, metavar="N", help="a trial run: so many per family; in _build")
-    command.add_argument("--members", type=int, metavar="N", help="a trial run: so many per trial; in _build")
+    command.add_argument(
+        "--trials", type=_at_least_one, metavar="N", help="a trial run: so many per family; in _build"
+    )
+    command.add_argument(
+        "--members", type=_at_least_one, metavar="N", help="a trial run: so many per trial; in _build"
+    )
     _add_workers(command)
 
 
 def _add_sensitivity_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--members", type=int, metavar="N", help="a trial run: the first N; stored in _build"
+        "--members", type=_at_least_one, metavar="N", help="a trial run: the first N; stored in _build"
     )
     _add_local_workers(command)
 
@@ -70,7 +76,9 @@ def _add_validation_options(command: argparse.ArgumentParser) -> None:
     from visiontrial.validation import PARTS
 
     command.add_argument("--only", action="append", default=[], choices=PARTS, help="this part; repeatable")
-    command.add_argument("--members", type=int, metavar="N", help="a trial run: so many chains; in _build")
+    command.add_argument(
+        "--members", type=_at_least_one, metavar="N", help="a trial run: so many chains; in _build"
+    )
     _add_workers(command)
 
 

@@ -218,7 +218,7 @@ class _Account:
         }
 
     def _unchecked(self, claim) -> dict[str, str]:
-        why = f"{reason(claim, self.folder)}: no other printed number determines it"
+        why = f"{reason(claim, self.folder)}: it is computed from no other printed number"
         if orders := self._orders(claim):
             why += f" (checked for order only: {orders})"
         if twins := self._twins(claim):

@@ -39,7 +39,7 @@ from visiontrial.survival import Curve
 # --- scenarios -------------------------------------------------------------------------------
 
 _GROUPS = {
-    "observed": "As analysed by the trial",
+    "observed": "Without imputation",
     "delta": "Imputed from the arm's own curve (Kaplan–Meier)",
     "gamma": "Imputed with the strata known (Cox)",
     "reference": "Imputed from the other arm's curve",

@@ -19,6 +19,9 @@ from visiontrial.sensitivity.precomputed import Stored
 from visiontrial.sensitivity.scenarios import ANALYSES, Analysis
 
 SYNTHETIC = f"{NOTICE}."
+FEWEST = 10
+"""Of cohorts, of which a middle is told."""
+
 ARM_NAMES = {"lu": "177Lu-PSMA-617", "control": "Standard care alone"}
 
 
@@ -44,10 +47,8 @@ def p_text(value: float) -> str:
 
 def factor_text(factor: float) -> str:
     """A factor: `2`, `1.4`, `1/2`, `1/1.4`."""
-    if math.isclose(factor, 1):
-        return "1"
     size = as_printed(max(factor, 1 / factor), 1).removesuffix(".0")
-    return size if factor > 1 else f"1/{size}"
+    return size if factor > 1 or size == "1" else f"1/{size}"
 
 
 def factor_or_beyond(factor: float) -> str:
@@ -108,7 +109,7 @@ def part_label(words: str, members: pd.Index) -> str:
 
 def reasons_table(stored: Stored) -> tables.Printable:
     """Patients by reason of censoring, reconstruction ranges, per analysis and arm."""
-    words = {"event": "had the event", "cutoff": "followed to the cutoff", **REASONS_IN_WORDS}
+    words = {"event": "had the event", "cutoff": "in follow-up at the cutoff", **REASONS_IN_WORDS}
     rows = []
     for analysis in ANALYSES.values():
         mine = stored.reasons[stored.reasons["analysis"] == analysis.name]
@@ -204,7 +205,8 @@ def tips_table(stored: Stored) -> tables.Printable:
             f"{SYNTHETIC} Factor at which the upper confidence limit at the trial's level reaches 1: "
             f"reconstruction range. MC error: by how much of itself the factor of a cohort would change with "
             f"other draws of the {stored.manifest['imputations']} imputations (standard error by jackknife, "
-            f"middle of the cohorts). Never lost: not up to a factor of {largest:g}. {RULES_NOTE}"
+            f"middle of the cohorts in which it is lost, if {FEWEST} or more). "
+            f"Never lost: not up to a factor of {largest:g}. {RULES_NOTE}"
         )
     )
     return tables.printable(made, "tipping-factors", "How far the dropouts would have to depart")
@@ -215,9 +217,33 @@ def _tip_cells(tips: pd.DataFrame, direction: str) -> dict[str, str]:
     found = reconstruction_range(values)
     return {
         "factor": range_text(found.low, found.high, factor_or_beyond),
-        "error": f"{as_printed(100 * float(errors.median()), 0)}%" if len(errors) else "–",
+        "error": f"{as_printed(100 * float(errors.median()), 0)}%" if len(errors) >= FEWEST else "–",
         "kept": percent(float(np.isinf(values).mean())),
     }
+
+
+def scenario_table(stored: Stored, analysis: Analysis, summary: pd.DataFrame) -> tables.Printable:
+    """The result under every assumption; `summary` is what `figures.sensitivity.summarized` gives."""
+    rows = [
+        {
+            "group": row.group,
+            "label": row.label[0].upper() + row.label[1:],
+            "ratio": range_text(row.low, row.high),
+            "share": percent(row.significant),
+        }
+        for row in summary.itertuples()
+    ]
+    made = (
+        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
+        .tab_stubhead("Dropouts")
+        .cols_label(ratio="Hazard ratio", share="Significant,\nshare of cohorts")
+        .cols_align("right", ["ratio", "share"])
+        .tab_source_note(
+            f"{SYNTHETIC} Reconstruction range over {stored.manifest['members']} cohorts; significant at the "
+            f"two-sided level {analysis.alpha:g}."
+        )
+    )
+    return tables.printable(made, f"scenarios-{analysis.name}", f"{analysis.label}, under every assumption")
 
 
 def reason_table(stored: Stored, names: Iterable[str]) -> tables.Printable:

@@ -34,13 +34,14 @@ REASONS_IN_WORDS = {
 
 NO_DROPOUT = -1
 
+_IN_FOLLOW_UP = "Alive at last contact before data cutoff"
 _BY_WORDS = {
     "Withdrew consent": "withdrawal",
     "Withdrawn by investigator": "withdrawal",
     "Lost to follow-up": "loss",
     "Imaging stopped": "imaging",
     "New anticancer therapy": "therapy",
-    "Alive at last contact before data cutoff": None,
+    _IN_FOLLOW_UP: None,
     "Alive at data cutoff, learned after leaving the trial": None,
 }
 _LATE_DEATH = "Death more than"
@@ -121,6 +122,16 @@ def rows(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame, paramcd: str, po
         dies=dies,
         covariates=np.column_stack(levels).astype(float) if levels else np.empty((len(data), 0)),
     )
+
+
+def days_unseen(trial: Trial, adtte: pd.DataFrame) -> pd.DataFrame:
+    """Of those in follow-up at the cutoff: `member` and the `days` from the last contact to the cutoff.
+
+    They are taken to be alive at the cutoff and are no dropouts. `adtte`: of all members.
+    """
+    seen = adtte[(adtte["PARAMCD"] == "OS") & (adtte["EVNTDESC"] == _IN_FOLLOW_UP)]
+    days = (pd.Timestamp(trial.cutoff) - pd.to_datetime(seen["ADT"])).dt.days
+    return pd.DataFrame({"member": seen["member"], "days": days})
 
 
 def forgotten(trial: Trial, adsl: pd.DataFrame, adtte: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
