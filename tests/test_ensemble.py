@@ -436,12 +436,13 @@ def test_the_command_says_what_is_wrong_without_a_traceback(monkeypatch, capsys)
     assert "error: there is no ensemble wyde: choose from registry, single-shape" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("option", ["--workers", "--members"])
 @pytest.mark.parametrize("command", ["ensemble", "calibrate", "sensitivity", "validate"])
 @pytest.mark.parametrize("number", ["0", "-1", "two"])
-def test_fewer_than_one_worker_is_refused(command, number, capsys):
+def test_fewer_than_one_worker_or_member_is_refused(command, option, number, capsys):
     with pytest.raises(SystemExit):
-        main([command, "--workers", number])
-    assert f"--workers: give a whole number of 1 or more, not '{number}'" in capsys.readouterr().err
+        main([command, option, number])
+    assert f"{option}: give a whole number of 1 or more, not '{number}'" in capsys.readouterr().err
 
 
 # --- the stored ensembles of the trial -------------------------------------------------------------

@@ -134,6 +134,14 @@ def test_forgetting_takes_nothing_back_from_those_who_stayed(trial, shown):
     assert (adtte["AVAL"] <= shown.adtte["AVAL"]).all()
 
 
+def test_days_unseen_are_counted_from_the_last_contact_of_those_in_follow_up(trial, shown, rows_of):
+    unseen = dropout.days_unseen(trial, shown.adtte.assign(member=7))
+    rows = rows_of["os"]
+    gaps = (rows.end - rows.data.days)[~rows.data.event & (rows.reason == NO_DROPOUT)]
+    assert (unseen["member"] == 7).all()
+    assert sorted(unseen["days"][unseen["days"] > 0]) == sorted(gaps[gaps > 0])
+
+
 def test_an_unknown_reason_is_not_guessed(trial, shown):
     adtte = shown.adtte.copy()
     adtte.loc[(adtte["PARAMCD"] == "PFS") & (adtte["CNSR"] == 1), "EVNTDESC"] = "Moved to the seaside"
