@@ -124,6 +124,12 @@ def test_only_formatted_text_is_glued():
         page.glue("share", 0.914)
 
 
+def test_one_number_is_told_in_the_singular():
+    assert LedgerPart(ledger.of_chapter("22-sensitivity").head(1)).summary.startswith(
+        "This chapter answers for 1 printed number: "
+    )
+
+
 def test_a_chapter_that_answers_for_no_number_says_so():
     part = LedgerPart(ledger.of_chapter("02-baseline").head(0))
     assert part.summary == "This chapter answers for no printed number: others do."

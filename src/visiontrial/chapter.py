@@ -124,7 +124,8 @@ class LedgerPart:
             return "This chapter answers for no printed number: others do."
         counts = self.frame.groupby(["grade", "verdict"], sort=False).size()
         parts = ", ".join(f"{n} {grade} ({verdict})" for (grade, verdict), n in counts.items())
-        return f"This chapter answers for {len(self.frame)} printed numbers: {parts}."
+        numbers = "1 printed number" if len(self.frame) == 1 else f"{len(self.frame)} printed numbers"
+        return f"This chapter answers for {numbers}: {parts}."
 
     def _repr_html_(self) -> str:
         if self.frame.empty:
