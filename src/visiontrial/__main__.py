@@ -47,28 +47,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_ensemble_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--only", action="append", default=[], metavar="NAME", help="this one; repeatable")
-    command.add_argument(
-        "--members", type=_at_least_one, metavar="N", help="a trial run of N chains, stored in _build"
-    )
+    _add_number(command, "--members", "a trial run of N chains, stored in _build")
     _add_workers(command)
     command.add_argument("--seed", metavar="TEXT", help="derive other seeds from TEXT; stored in _build")
 
 
 def _add_calibration_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--half", metavar="NAME", help="tune, report or prior (default: all)")
-    command.add_argument(
-        "--trials", type=_at_least_one, metavar="N", help="a trial run: so many per family; in _build"
-    )
-    command.add_argument(
-        "--members", type=_at_least_one, metavar="N", help="a trial run: so many per trial; in _build"
-    )
+    _add_number(command, "--trials", "a trial run: so many per family; in _build")
+    _add_number(command, "--members", "a trial run: so many per trial; in _build")
     _add_workers(command)
 
 
 def _add_sensitivity_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--members", type=_at_least_one, metavar="N", help="a trial run: the first N; stored in _build"
-    )
+    _add_number(command, "--members", "a trial run: the first N; stored in _build")
     _add_local_workers(command)
 
 
@@ -76,9 +68,7 @@ def _add_validation_options(command: argparse.ArgumentParser) -> None:
     from visiontrial.validation import PARTS
 
     command.add_argument("--only", action="append", default=[], choices=PARTS, help="this part; repeatable")
-    command.add_argument(
-        "--members", type=_at_least_one, metavar="N", help="a trial run: so many chains; in _build"
-    )
+    _add_number(command, "--members", "a trial run: so many chains; in _build")
     _add_workers(command)
 
 
@@ -88,9 +78,11 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
 
 
 def _add_local_workers(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--workers", type=_at_least_one, metavar="N", help="local processes (default: one per core)"
-    )
+    _add_number(command, "--workers", "local processes (default: one per core)")
+
+
+def _add_number(command: argparse.ArgumentParser, name: str, purpose: str) -> None:
+    command.add_argument(name, type=_at_least_one, metavar="N", help=purpose)
 
 
 def _at_least_one(text: str) -> int:

@@ -207,8 +207,7 @@ def subject(claim_id: str, folder: Path = paths.PUBLISHED) -> str:
 
     Raises as `printed` does.
     """
-    _known_id(claim_id, folder)
-    claim = _by_id(folder).loc[claim_id]
+    claim = _by_id(folder).loc[_known_id(claim_id, folder)]
     sets = _sets_of_items(folder).get(claim["item"], set())
     analysis_set = _SETS.get(claim["analysis_set"], "") if len(sets) > 1 else ""
     return ", ".join(filter(None, [claim["item"], analysis_set, _ARMS.get(claim["arm"], "")]))
@@ -219,8 +218,7 @@ def statistic(claim_id: str, folder: Path = paths.PUBLISHED) -> str:
 
     Raises as `printed` does.
     """
-    _known_id(claim_id, folder)
-    claim = _by_id(folder).loc[claim_id]
+    claim = _by_id(folder).loc[_known_id(claim_id, folder)]
     name = _STATISTICS.get(claim["statistic"], claim["statistic"].replace("_", " "))
     return ", ".join(filter(None, [name, "in the abstract" if claim["location"] == "abstract" else ""]))
 

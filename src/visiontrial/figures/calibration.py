@@ -12,7 +12,7 @@ import pandas as pd
 from visiontrial import render, tables
 from visiontrial.cohort import ensemble
 from visiontrial.cohort.calibration import KEYS, LEVEL
-from visiontrial.figures.reconstruction import panel_title, share_text, table_of
+from visiontrial.figures.reconstruction import panel_title, share_text
 from visiontrial.printed import as_printed
 
 
@@ -291,7 +291,7 @@ def coverage_table(quantities: pd.DataFrame) -> tables.Printable:
         "percentage points."
     )
     caption = "Coverage of the reconstruction range on simulated trials"
-    return table_of(cells, headings, "Quantity", note, "calibration", caption)
+    return tables.from_rows("calibration", caption, cells, stub="Quantity", headings=headings, notes=[note])
 
 
 def _calibration_text(kind: str, value: float) -> str:
@@ -329,7 +329,9 @@ def family_table(families: pd.DataFrame, failures: pd.DataFrame) -> tables.Print
         "than half of the chains were accepted."
     )
     caption = "Coverage by family of simulated trials"
-    return table_of(pd.DataFrame(rows), headings, "Family", note, "calibration-families", caption)
+    return tables.from_rows(
+        "calibration-families", caption, rows, stub="Family", headings=headings, notes=[note]
+    )
 
 
 def _in_two_lines(row) -> str:

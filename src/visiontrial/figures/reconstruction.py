@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import altair as alt
-import great_tables as gt
 import pandas as pd
 
 from visiontrial import reconstruction, render, tables
@@ -127,16 +126,6 @@ def endpoint_title(paramcd: str, population: str, trial: Trial) -> str:
 # --- tables -------------------------------------------------------------------------------------------
 
 
-def table_of(
-    cells: pd.DataFrame, headings: Mapping[str, str], stub: str, note: str, name: str, caption: str
-) -> tables.Printable:
-    """One line per row of `cells`: a column `label`, perhaps `group`, and one of text per heading."""
-    group = "group" if "group" in cells else None
-    made = gt.GT(cells, rowname_col="label", groupname_col=group).tab_stubhead(stub)
-    made = made.cols_label(**headings).cols_align("right", list(headings)).tab_source_note(note)
-    return tables.printable(made, name, caption)
-
-
 def range_table(
     cells: pd.DataFrame, name: str, caption: str, headings: Mapping[str, str], note: str
 ) -> tables.Printable:
@@ -145,7 +134,9 @@ def range_table(
     `cells`: columns `group`, `label` and one of text per heading, in order. `note` says what the
     ranges are of; that they are of synthetic patients is added.
     """
-    return table_of(cells, headings, "Quantity", f"{SYNTHETIC}. {note}", name, caption)
+    return tables.from_rows(
+        name, caption, cells, stub="Quantity", headings=headings, notes=[f"{SYNTHETIC}. {note}"]
+    )
 
 
 def implied_table(quantities: pd.DataFrame, trial: Trial, paramcd: str, population: str) -> tables.Printable:
@@ -215,7 +206,7 @@ def fixed_table(trial: Trial) -> tables.Printable:
     arms = "; ".join(f"{_ARMS_SHORT[name]}, {label}" for name, label in labels.items())
     note = f"Numbers of the paper, or differences of such numbers; 0 where it lists nobody. Arms: {arms}."
     caption = "What every cohort has exactly: numbers of patients by arm and day of randomization"
-    return table_of(pd.DataFrame(rows), headings, "Patients", note, "fixed-counts", caption)
+    return tables.from_rows("fixed-counts", caption, rows, stub="Patients", headings=headings, notes=[note])
 
 
 def targets_table(trial: Trial) -> tables.Printable:
@@ -233,7 +224,9 @@ def targets_table(trial: Trial) -> tables.Printable:
     headings = {"printed": "Printed", "low": "From", "high": "To below"}
     note = f"From, to below: the values that print alike. Times in months of {DAYS_PER_MONTH} days."
     caption = f"{trial.name}: what the search is held to"
-    return table_of(cells, headings, "Target", note, f"targets-{trial.size}", caption)
+    return tables.from_rows(
+        f"targets-{trial.size}", caption, cells, stub="Target", headings=headings, notes=[note]
+    )
 
 
 def _target_words(target: Target) -> str:
@@ -269,7 +262,7 @@ def steps_table(
     }  # fmt: skip
     note = f"{SYNTHETIC}. The trial is invented. From the smallest to the largest of the cohorts."
     caption = "A small invented trial, rebuilt in three steps"
-    return table_of(pd.DataFrame(rows), headings, "Held to", note, "miniature", caption)
+    return tables.from_rows("miniature", caption, rows, stub="Held to", headings=headings, notes=[note])
 
 
 # --- curves -------------------------------------------------------------------------------------------
@@ -774,7 +767,9 @@ def fates_table(fates: Mapping[str, pd.DataFrame], name: str) -> tables.Printabl
     note = "Rule: for deaths long after the last assessment, in end points other than death."
     caption = "Chains by the rule under which they ended"
     cells = pd.concat(parts, ignore_index=True)
-    return table_of(cells, headings, "Rule at the end of the chain", note, name, caption)
+    return tables.from_rows(
+        name, caption, cells, stub="Rule at the end of the chain", headings=headings, notes=[note]
+    )
 
 
 def mixing_table(mixing: pd.DataFrame, names: Mapping[str, str]) -> tables.Printable:
@@ -794,7 +789,9 @@ def mixing_table(mixing: pd.DataFrame, names: Mapping[str, str]) -> tables.Print
         "first recorded sweep of the hard phase with the last."
     )
     caption = "Do the chains of the hard phase agree with each other, and what do they remember?"
-    return table_of(rows, headings, "Monitored quantity", note, "mixing", caption)
+    return tables.from_rows(
+        "mixing", caption, rows, stub="Monitored quantity", headings=headings, notes=[note]
+    )
 
 
 def monitored(trial: Trial) -> dict[str, str]:

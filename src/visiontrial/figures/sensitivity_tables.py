@@ -119,17 +119,15 @@ def reasons_table(stored: Stored) -> tables.Printable:
             if any(values.max() > 0 for values in by_arm.values()):
                 cells = {arm: _count_range(values) for arm, values in by_arm.items()}
                 rows.append({"group": analysis.label, "label": label[0].upper() + label[1:], **cells})
-    made = (
-        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
-        .tab_stubhead("Why the time ends")
-        .cols_label(lu="177Lu-PSMA-617", control="Standard care alone")
-        .cols_align("right", list(ARM_NAMES))
-        .tab_source_note(
+    return tables.from_rows(
+        "censoring-reasons", "Why patients are censored, by analysis and arm", rows,
+        stub="Why the time ends",
+        headings=ARM_NAMES,
+        notes=[
             f"{SYNTHETIC} Number of patients: {_over(stored)}. "
             "How those whose assessment stopped divide into imaging stopped and new therapy is an assumption."
-        )
-    )
-    return tables.printable(made, "censoring-reasons", "Why patients are censored, by analysis and arm")
+        ],
+    )  # fmt: skip
 
 
 def _over(stored: Stored) -> str:
@@ -161,21 +159,23 @@ def live_table(
                 "increase": percent(pooled.increase) if error else "none",
             }
         )
-    made = (
-        gt.GT(pd.DataFrame(rows), rowname_col="label")
-        .tab_stubhead("Dropouts")
-        .cols_label(
-            ratio="Hazard ratio", limits=f"{100 * analysis.level:g}% limits", p="P", mc="MC error\nlog ratio",
-            mc_p="MC error\nP", increase="Variance added\nby imputation",
-        )
-        .cols_align("right", ["ratio", "limits", "p", "mc", "mc_p", "increase"])
-        .tab_source_note(
+    return tables.from_rows(
+        f"live-{analysis.name}", f"{analysis.label}, displayed cohort", rows,
+        stub="Dropouts",
+        headings={
+            "ratio": "Hazard ratio",
+            "limits": f"{100 * analysis.level:g}% limits",
+            "p": "P",
+            "mc": "MC error\nlog ratio",
+            "mc_p": "MC error\nP",
+            "increase": "Variance added\nby imputation",
+        },
+        notes=[
             f"{SYNTHETIC} One cohort, the displayed one: its numbers show how the method works and are no "
             f"results. {pooling.RULE}. MC error: what other draws of the imputations would change (of P by "
             "jackknife)."
-        )
+        ],
     )  # fmt: skip
-    return tables.printable(made, f"live-{analysis.name}", f"{analysis.label}, displayed cohort")
 
 
 def tips_table(stored: Stored) -> tables.Printable:
@@ -196,20 +196,22 @@ def tips_table(stored: Stored) -> tables.Printable:
                 {"group": group, "label": label, **_tip_cells(stored.tips[chosen], direction)}
                 for direction, label in words.items()
             ]
-    made = (
-        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
-        .tab_stubhead("Departure")
-        .cols_label(factor="Significance lost at", error="MC error", kept="Never lost,\nshare of cohorts")
-        .cols_align("right", ["factor", "error", "kept"])
-        .tab_source_note(
+    return tables.from_rows(
+        "tipping-factors", "How far the dropouts would have to depart", rows,
+        stub="Departure",
+        headings={
+            "factor": "Significance lost at",
+            "error": "MC error",
+            "kept": "Never lost,\nshare of cohorts",
+        },
+        notes=[
             f"{SYNTHETIC} Factor at which the upper confidence limit at the trial's level reaches 1: "
             f"reconstruction range. MC error: by how much of itself the factor of a cohort would change with "
             f"other draws of the {stored.manifest['imputations']} imputations (standard error by jackknife, "
             f"middle of the cohorts in which it is lost, if {FEWEST} or more). "
             f"Never lost: not up to a factor of {largest:g}. {RULES_NOTE}"
-        )
-    )
-    return tables.printable(made, "tipping-factors", "How far the dropouts would have to depart")
+        ],
+    )  # fmt: skip
 
 
 def _tip_cells(tips: pd.DataFrame, direction: str) -> dict[str, str]:
@@ -233,17 +235,15 @@ def scenario_table(stored: Stored, analysis: Analysis, summary: pd.DataFrame) ->
         }
         for row in summary.itertuples()
     ]
-    made = (
-        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
-        .tab_stubhead("Dropouts")
-        .cols_label(ratio="Hazard ratio", share="Significant,\nshare of cohorts")
-        .cols_align("right", ["ratio", "share"])
-        .tab_source_note(
+    return tables.from_rows(
+        f"scenarios-{analysis.name}", f"{analysis.label}, under every assumption", rows,
+        stub="Dropouts",
+        headings={"ratio": "Hazard ratio", "share": "Significant,\nshare of cohorts"},
+        notes=[
             f"{SYNTHETIC} Reconstruction range over {stored.manifest['members']} cohorts; significant at the "
             f"two-sided level {analysis.alpha:g}."
-        )
-    )
-    return tables.printable(made, f"scenarios-{analysis.name}", f"{analysis.label}, under every assumption")
+        ],
+    )  # fmt: skip
 
 
 def reason_table(stored: Stored, names: Iterable[str]) -> tables.Printable:
@@ -258,18 +258,16 @@ def reason_table(stored: Stored, names: Iterable[str]) -> tables.Printable:
             found = reconstruction_range(np.exp(mine["log_ratio"]))
             row[name] = range_text(found.low, found.high)
         rows.append(row)
-    made = (
-        gt.GT(pd.DataFrame(rows), rowname_col="label")
-        .tab_stubhead("Whose hazard changes")
-        .cols_label(**{name: ANALYSES[name].label for name in names})
-        .cols_align("right", list(names))
-        .tab_source_note(
+    return tables.from_rows(
+        "by-reason", "One reason at a time", rows,
+        stub="Whose hazard changes",
+        headings={name: ANALYSES[name].label for name in names},
+        notes=[
             f"{SYNTHETIC} Hazard ratio, {_over(stored)}. The hazard of the dropouts of one reason is "
             f"multiplied by {factor_text(scenarios.BY_REASON)} in the arm with 177Lu-PSMA-617 and by "
             f"{factor_text(1 / scenarios.BY_REASON)} in the control arm; all others fare as those observed."
-        )
-    )
-    return tables.printable(made, "by-reason", "One reason at a time")
+        ],
+    )  # fmt: skip
 
 
 def coverage_table(stored: Stored) -> tables.Printable:
@@ -292,17 +290,15 @@ def coverage_table(stored: Stored) -> tables.Printable:
         if (r.design, r.assumed) != ("independent", "true factors")  # the same as factor 1
     ]
     trials = int(stored.coverage["trials"].iloc[0])
-    made = (
-        gt.GT(pd.DataFrame(rows), rowname_col="label", groupname_col="group")
-        .tab_stubhead("Dropouts are …")
-        .cols_label(mean="Mean estimate", coverage="Coverage", limits="its 95% limits")
-        .cols_align("right", ["mean", "coverage", "limits"])
-        .tab_source_note(
+    return tables.from_rows(
+        "coverage", "Simulated trials whose truth is known", rows,
+        stub="Dropouts are …",
+        headings={"mean": "Mean estimate", "coverage": "Coverage", "limits": "its 95% limits"},
+        notes=[
             f"{trials} simulated trials each; coverage: how many of their 95% intervals hold the true hazard "
             "ratio. Limits of the coverage by Clopper and Pearson."
-        )
-    )
-    return tables.printable(made, "coverage", "Simulated trials whose truth is known")
+        ],
+    )  # fmt: skip
 
 
 def all_randomized_table(stored: Stored) -> tables.Printable:
