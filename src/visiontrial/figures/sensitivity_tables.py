@@ -109,7 +109,7 @@ def part_label(words: str, members: pd.Index) -> str:
 
 def reasons_table(stored: Stored) -> tables.Printable:
     """Patients by reason of censoring, reconstruction ranges, per analysis and arm."""
-    words = {"event": "had the event", "cutoff": "in follow-up at the cutoff", **REASONS_IN_WORDS}
+    words = {"event": "had the event", "cutoff": "censored, but no dropout", **REASONS_IN_WORDS}
     rows = []
     for analysis in ANALYSES.values():
         mine = stored.reasons[stored.reasons["analysis"] == analysis.name]
@@ -125,6 +125,7 @@ def reasons_table(stored: Stored) -> tables.Printable:
         headings=ARM_NAMES,
         notes=[
             f"{SYNTHETIC} Number of patients: {_over(stored)}. "
+            "No dropout: in follow-up at the cutoff (for progression, still scanned), or found alive then. "
             "How those whose assessment stopped divide into imaging stopped and new therapy is an assumption."
         ],
     )  # fmt: skip
